@@ -1,0 +1,42 @@
+//! AWS on one machine, so that the real state machine, the real Lambda binaries and the real worker run without an account.
+//!
+//! Read [`LocalCloud`] first. One gateway (an HTTP server in this process) stands for every AWS endpoint; it routes by
+//! the service name in the SigV4 credential scope. Behind it moto, a Python program, executes the ASL and plays the
+//! services that are not named here; the gateway itself plays S3, EC2 volumes and snapshots, Lambda, Batch, Backup,
+//! the delivery of events, and instance metadata. Every request can be made to fail ([`FaultRule`]) and is logged.
+//!
+//! What it does not check: signatures, IAM policies, quotas, and real hardware.
+
+mod backup;
+mod batch;
+mod cloud;
+mod ec2;
+mod error;
+mod event;
+mod execution;
+mod fault;
+mod gateway;
+mod lambda;
+mod moto;
+mod observe;
+mod options;
+mod pattern;
+mod process;
+mod recovery_point;
+mod request_log;
+mod s3;
+mod stack;
+mod states;
+mod wire;
+
+pub use cloud::LocalCloud;
+pub use error::{Error, Result};
+pub use execution::{ExecutionResult, ExecutionStatus, StateEntered};
+pub use fault::{FaultAction, FaultRule, Faults, When};
+pub use observe::{JobView, Leftovers, RequestRecord, StoredObject, Upload, VolumeView};
+pub use options::{Devices, Names, Options};
+pub use recovery_point::{Deletion, EventShape, RecoveryPointOptions, VolumeFate, VolumeImage};
+pub use request_log::RequestLog;
+pub use stack::{
+    BucketSpec, FunctionSpec, JobDefinitionSpec, QueueSpec, RuleSpec, ScheduleSpec, Stack, StateMachineSpec, Target,
+};

@@ -1,0 +1,125 @@
+//! What tests see of the cloud: requests, volumes, jobs, objects, and what is left behind.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+/// One request that passed the gateway.
+#[derive(Debug, Clone, Serialize)]
+pub struct RequestRecord {
+    /// When it came.
+    pub time: SystemTime,
+    /// `s3`, `ec2`, `batch`, ….
+    pub service: String,
+    /// The API operation.
+    pub operation: String,
+    /// What it was about: `bucket/key`, an id, a name.
+    pub resource: String,
+    /// Who called: `lambda-NAME`, `batch-JOBID`, `states`, or an access key.
+    pub principal: String,
+    /// The HTTP status; 0 when the connection was cut without one.
+    pub status: u16,
+    /// Whether a fault rule hit it.
+    pub fault: bool,
+}
+
+/// A volume.
+#[derive(Debug, Clone, Serialize)]
+pub struct VolumeView {
+    /// `vol-…`.
+    pub id: String,
+    /// `creating`, `available`, `in-use`, `deleting`, `error`.
+    pub state: String,
+    /// The zone.
+    pub availability_zone: String,
+    /// The snapshot it was made of.
+    pub snapshot_id: Option<String>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// The instance it is attached to, and the attachment's state.
+    pub attachment: Option<(String, String)>,
+    /// The device on this machine while it is attached.
+    pub device: Option<PathBuf>,
+    /// The file that holds its bytes.
+    pub file: PathBuf,
+}
+
+/// A job.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobView {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The queue's name.
+    pub queue: String,
+    /// SUBMITTED … SUCCEEDED, FAILED.
+    pub status: String,
+    /// The reason, when there is one.
+    pub status_reason: Option<String>,
+    /// The command it ran.
+    pub command: Vec<String>,
+    /// The attempt that runs or ran last, from 1.
+    pub attempt: u32,
+    /// Exit codes of the attempts that ended.
+    pub exit_codes: Vec<Option<i32>>,
+    /// Its process, while it runs.
+    pub process_id: Option<u32>,
+    /// The log of all attempts.
+    pub log: PathBuf,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// An object in the store.
+#[derive(Debug, Clone, Serialize)]
+pub struct StoredObject {
+    /// Its bucket.
+    pub bucket: String,
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The file that holds its bytes.
+    pub file: PathBuf,
+}
+
+/// An upload that was neither completed nor aborted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Upload {
+    /// Its bucket.
+    pub bucket: String,
+    /// Its key.
+    pub key: String,
+    /// Its id.
+    pub id: String,
+}
+
+/// What exists that an export should not leave behind.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Leftovers {
+    /// Volumes that are not deleted.
+    pub volumes: Vec<String>,
+    /// Volumes that are attached, as `volume@instance`.
+    pub attachments: Vec<String>,
+    /// Loop devices of files in the cloud's directory.
+    pub loop_devices: Vec<String>,
+    /// Mounts of the cloud's loop devices or below its directory.
+    pub mounts: Vec<String>,
+    /// Unfinished uploads, as `bucket/key`.
+    pub uploads: Vec<String>,
+    /// Jobs that have not ended, as `name (status)`.
+    pub jobs: Vec<String>,
+    /// Executions that run.
+    pub executions: Vec<String>,
+}
+
+impl Leftovers {
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        let Self { volumes, attachments, loop_devices, mounts, uploads, jobs, executions } = self;
+        [volumes, attachments, loop_devices, mounts, uploads, jobs, executions].iter().all(|list| list.is_empty())
+    }
+}

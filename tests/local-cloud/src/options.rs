@@ -1,0 +1,147 @@
+//! Options of a cloud, and the names that follow from them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a cloud is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where everything is kept; a temporary directory, removed at shutdown, when absent.
+    pub directory: Option<PathBuf>,
+    /// Port of the gateway; 0 for a free one.
+    pub port: u16,
+    /// The account.
+    pub account_id: String,
+    /// The region. The partition follows from it (`cn-…`: `aws-cn`, `us-gov-…`: `aws-us-gov`).
+    pub region: String,
+    /// Letters of the zones, one simulated host for each.
+    pub zones: Vec<char>,
+    /// The virtualenv with moto. When absent: the environment variable `LOCAL_CLOUD_VENV`, or `.venv` in the workspace.
+    pub venv: Option<PathBuf>,
+    /// Factor on the seconds of Wait states, retry intervals of the state machine and of asynchronous invocations.
+    pub wait_scale: f64,
+    /// How long a volume is `creating`.
+    pub volume_creation: Duration,
+    /// How long an attachment is `attaching` or `detaching`.
+    pub attachment: Duration,
+    /// Time between SIGTERM and SIGKILL of a job that is terminated or reclaimed.
+    pub stop_grace: Duration,
+    /// How long a job stays in RUNNABLE and STARTING before its process runs.
+    pub job_start: Duration,
+    /// Whether attached volumes become loop devices.
+    pub devices: Devices,
+}
+
+/// What an attached volume is on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Devices {
+    /// A loop device where that is possible (root, `losetup`), else the image file itself.
+    #[default]
+    Auto,
+    /// The image file itself.
+    Files,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            port: 0,
+            account_id: "123456789012".to_owned(),
+            region: "us-east-1".to_owned(),
+            zones: vec!['a', 'b'],
+            venv: None,
+            // A second of waiting becomes a fiftieth: a state machine of minutes runs in seconds.
+            wait_scale: 0.02,
+            volume_creation: Duration::from_millis(150),
+            attachment: Duration::from_millis(100),
+            stop_grace: Duration::from_secs(5),
+            job_start: Duration::from_millis(50),
+            devices: Devices::Auto,
+        }
+    }
+}
+
+impl Options {
+    /// The names of this account and region.
+    pub fn names(&self) -> Names {
+        Names {
+            partition: match &self.region {
+                region if region.starts_with("cn-") => "aws-cn",
+                region if region.starts_with("us-gov-") => "aws-us-gov",
+                _ => "aws",
+            }
+            .to_owned(),
+            region: self.region.clone(),
+            account_id: self.account_id.clone(),
+        }
+    }
+
+    pub(crate) fn availability_zones(&self) -> Vec<String> {
+        self.zones.iter().map(|letter| format!("{}{letter}", self.region)).collect()
+    }
+}
+
+/// ARNs of one account and region. They derive from names alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    /// The partition.
+    pub partition: String,
+    /// The region.
+    pub region: String,
+    /// The account.
+    pub account_id: String,
+}
+
+impl Names {
+    /// `arn:P:SERVICE:R:A:RESOURCE`.
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        let Self { partition, region, account_id } = self;
+        format!("arn:{partition}:{service}:{region}:{account_id}:{resource}")
+    }
+
+    /// The ARN of a function.
+    pub fn function(&self, name: &str) -> String {
+        self.arn("lambda", &format!("function:{name}"))
+    }
+
+    /// The ARN of a state machine.
+    pub fn state_machine(&self, name: &str) -> String {
+        self.arn("states", &format!("stateMachine:{name}"))
+    }
+
+    /// The ARN of a job queue.
+    pub fn job_queue(&self, name: &str) -> String {
+        self.arn("batch", &format!("job-queue/{name}"))
+    }
+
+    /// The ARN of the first revision of a job definition.
+    pub fn job_definition(&self, name: &str) -> String {
+        self.arn("batch", &format!("job-definition/{name}:1"))
+    }
+
+    /// The ARN of a vault.
+    pub fn vault(&self, name: &str) -> String {
+        self.arn("backup", &format!("backup-vault:{name}"))
+    }
+
+    /// The ARN of a snapshot: without an account.
+    pub fn snapshot(&self, id: &str) -> String {
+        format!("arn:{}:ec2:{}::snapshot/{id}", self.partition, self.region)
+    }
+
+    /// The ARN of an image: without an account.
+    pub fn image(&self, id: &str) -> String {
+        format!("arn:{}:ec2:{}::image/{id}", self.partition, self.region)
+    }
+
+    /// The ARN of a volume.
+    pub fn volume(&self, id: &str) -> String {
+        self.arn("ec2", &format!("volume/{id}"))
+    }
+
+    /// The ARN of an instance.
+    pub fn instance(&self, id: &str) -> String {
+        self.arn("ec2", &format!("instance/{id}"))
+    }
+}

@@ -1,0 +1,109 @@
+//! Recovery points as tests put them into the vaults.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// How a recovery point differs from an ordinary, completed one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecoveryPointOptions {
+    /// `Status`: COMPLETED, PARTIAL, CREATING, EXPIRED, ….
+    pub status: String,
+    /// `StatusMessage`.
+    pub status_message: Option<String>,
+    /// Its own tags.
+    pub tags: BTreeMap<String, String>,
+    /// Whether it is encrypted; the key's ARN.
+    pub kms_key_arn: Option<String>,
+    /// `StorageClass`: WARM or COLD.
+    pub storage_class: String,
+    /// Whether the snapshots are in the archive tier: `CreateVolume` refuses them.
+    pub archived: bool,
+    /// `ResourceType`, when it is not the usual one of the kind.
+    pub resource_type: Option<String>,
+    /// `ResourceArn`, when it is not derived: the ARN of the volume or instance that was backed up.
+    pub resource_arn: Option<String>,
+    /// RFC 3339 time of the backup; now, when absent.
+    pub created_at: Option<String>,
+    /// What `DeleteRecoveryPoint` does.
+    pub deletion: Deletion,
+    /// What becomes of a volume made of its snapshots.
+    pub volumes: VolumeFate,
+    /// Volume size in GiB; the image's size rounded up, when absent.
+    pub size_gib: Option<u32>,
+}
+
+impl Default for RecoveryPointOptions {
+    fn default() -> Self {
+        Self {
+            status: "COMPLETED".to_owned(),
+            status_message: None,
+            tags: BTreeMap::new(),
+            kms_key_arn: None,
+            storage_class: "WARM".to_owned(),
+            archived: false,
+            resource_type: None,
+            resource_arn: None,
+            created_at: None,
+            deletion: Deletion::AtOnce,
+            volumes: VolumeFate::Available,
+            size_gib: None,
+        }
+    }
+}
+
+/// What `DeleteRecoveryPoint` does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deletion {
+    /// The recovery point is gone when the call returns.
+    AtOnce,
+    /// The call succeeds; the point is EXPIRED for this many descriptions, and then gone.
+    After(u32),
+    /// The call succeeds, and the point stays EXPIRED.
+    Never,
+    /// The call is refused.
+    Refused {
+        /// The error's name (`InvalidRequestException`).
+        code: String,
+        /// Its message.
+        message: String,
+    },
+}
+
+/// What becomes of a volume made of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VolumeFate {
+    /// It is available after the usual time.
+    #[default]
+    Available,
+    /// It goes to `error`, and vanishes soon after: what EC2 does when the key of the snapshot cannot be used.
+    Error,
+    /// It stays `creating`.
+    Stuck,
+}
+
+/// One volume of an EC2 recovery point.
+#[derive(Debug, Clone)]
+pub struct VolumeImage {
+    /// The device name in the image's block device mapping (`/dev/xvda`).
+    pub device_name: String,
+    /// The disk's content.
+    pub image: PathBuf,
+}
+
+/// The shape of the event that tells of a recovery point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventShape {
+    /// "Backup Job State Change".
+    BackupJob,
+    /// "Recovery Point State Change".
+    RecoveryPoint,
+    /// "Copy Job State Change", whose destination is the recovery point.
+    CopyJob,
+    /// "AWS Service Event via CloudTrail", `BackupJobCompleted`.
+    CloudTrail,
+}
