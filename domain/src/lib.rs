@@ -7,5 +7,8 @@ pub mod arn;
 pub mod event;
 pub mod failure;
 pub mod id;
+pub mod key;
+pub mod manifest;
 pub mod part;
+pub mod recovery_point;
 pub mod tag;

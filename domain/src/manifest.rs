@@ -1,0 +1,336 @@
+//! `manifest.json`: what an export wrote, written last, never overwritten.
+//!
+//! It lies beside the artifacts that it describes: one for an EBS volume, one in each volume's folder of an EC2 recovery point. A volume is
+//! exported if and only if its manifest exists. Readers must refuse a `schemaVersion` that they do not know.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ExecutionArn, ExportId};
+use crate::recovery_point::RecoveryPoint;
+
+/// The only schema version so far.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What one run of the worker wrote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Manifest {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The tool that wrote it.
+    pub tool: Tool,
+    /// The export, when a state machine ran it; absent for a device exported by hand.
+    pub export_id: Option<ExportId>,
+    /// The execution that ran it.
+    pub execution: Option<ExecutionArn>,
+    /// The recovery point and its tags, as AWS Backup described them.
+    pub recovery_point: Option<RecoveryPoint>,
+    /// The disk that was read.
+    pub source: Disk,
+    /// What was written, in the order of the disk.
+    pub artifacts: Vec<Artifact>,
+    /// What is on the disk and was not written, and why (swap).
+    pub skipped: Vec<Skipped>,
+    /// Remarks for a reader: a journal that was not replayed, sockets that tar cannot hold.
+    pub notes: Vec<String>,
+    /// When the worker began to read.
+    pub started_at: Timestamp,
+    /// When the last artifact was complete.
+    pub finished_at: Timestamp,
+    /// Bytes read from the disk.
+    pub bytes_read: u64,
+    /// Bytes sent to the destination, indexes included.
+    pub bytes_uploaded: u64,
+    /// What the restored resource cost while the worker used it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+}
+
+/// The program that wrote a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tool {
+    /// `backup-export`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// The disk that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Disk {
+    /// The volume's key in the export: the source volume's id, or the snapshot's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_key: Option<String>,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its logical sector size.
+    pub sector_bytes: u32,
+    /// `gpt`, `mbr` or `none`.
+    pub partition_scheme: String,
+    /// The object that holds the partition table, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_table: Option<SmallObject>,
+}
+
+/// An object too small to be archived, read whole when it is checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SmallObject {
+    /// Its key, or its path within a `file://` destination.
+    pub key: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its content, lowercase hex.
+    pub sha256: String,
+    /// CRC64NVME of its content in base64, as S3 shows it.
+    pub crc64nvme: String,
+}
+
+/// How an artifact holds its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// A pax tar stream of the mounted filesystem.
+    Tar,
+    /// The raw bytes of the partition or disk.
+    Image,
+}
+
+/// One archive or image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Artifact {
+    /// Its name within the prefix: `partition-1.tar.gz`.
+    pub name: String,
+    /// Its object key, or its path within a `file://` destination.
+    pub key: String,
+    /// Tar or image.
+    pub method: Method,
+    /// Why an image replaces a tar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_reason: Option<String>,
+    /// `gzip` or `zstd`.
+    pub codec: String,
+    /// Compression level.
+    pub level: i32,
+    /// Uncompressed bytes in each member (gzip) or frame (zstd).
+    pub member_bytes: u64,
+    /// Size of the object.
+    pub bytes: u64,
+    /// Size of the tar stream or image within.
+    pub uncompressed_bytes: u64,
+    /// Tar entries, or image blocks.
+    pub entries: u64,
+    /// SHA-256 of the object, lowercase hex.
+    pub sha256: String,
+    /// SHA-256 of the uncompressed stream, lowercase hex.
+    pub uncompressed_sha256: String,
+    /// CRC64NVME of the whole object in base64, as S3 shows it.
+    pub crc64nvme: String,
+    /// The file index (tar) or block index (image).
+    pub index: SmallObject,
+    /// Where on the disk it came from.
+    pub source: Source,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Bytes read from the disk for it.
+    pub bytes_read: u64,
+    /// Paths of sockets, which tar cannot hold (lossy UTF-8).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sockets: Vec<String>,
+}
+
+/// A partition, or the whole disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Source {
+    /// Partition number; absent for a disk without partitions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
+    /// Where it begins on the disk.
+    pub offset_bytes: u64,
+    /// Its length.
+    pub size_bytes: u64,
+    /// `ext4`, `xfs`, `LVM2_member` … as blkid names it; absent when nothing was recognised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filesystem: Option<String>,
+    /// Filesystem label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Filesystem UUID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+}
+
+/// Something on the disk that was left out on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Skipped {
+    /// Where it is.
+    pub source: Source,
+    /// Why it was left out.
+    pub reason: String,
+}
+
+/// What the restored resource was used for, to be multiplied by the prices of the Region. Requests and storage are on the bill, not here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cost {
+    /// Size of the restored volume times the time from its creation to the end of the export.
+    pub volume_gib_hours: f64,
+    /// Seconds that the worker ran.
+    pub worker_seconds: u64,
+}
+
+/// A manifest that must not be believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidManifest {
+    /// Not JSON of this shape.
+    #[error("the manifest is not readable: {0}")]
+    Malformed(String),
+    /// Written by a newer tool.
+    #[error(
+        "the manifest has schema version {0}, and this tool knows {SCHEMA_VERSION}: use the version that wrote it, or a newer one"
+    )]
+    UnknownSchema(u64),
+    /// Says things that cannot be true together.
+    #[error("the manifest contradicts itself: {0}")]
+    Contradiction(String),
+}
+
+impl Manifest {
+    /// Parses and checks a manifest that lies under `prefix` (`""` skips the check of prefixes).
+    pub fn parse(bytes: &[u8], prefix: &str) -> Result<Self, InvalidManifest> {
+        let value: serde_json::Value = serde_json::from_slice(bytes)
+            .map_err(|error| InvalidManifest::Malformed(error.to_string()))?;
+        match value
+            .get("schemaVersion")
+            .and_then(serde_json::Value::as_u64)
+        {
+            Some(version) if version == u64::from(SCHEMA_VERSION) => {}
+            Some(version) => return Err(InvalidManifest::UnknownSchema(version)),
+            None => return Err(InvalidManifest::Malformed("it has no schemaVersion".into())),
+        }
+        let manifest: Self = serde_json::from_value(value)
+            .map_err(|error| InvalidManifest::Malformed(error.to_string()))?;
+        manifest.check(prefix)?;
+        Ok(manifest)
+    }
+
+    /// The manifest as it is stored: indented, as people read it, with a final newline.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json =
+            serde_json::to_vec_pretty(self).expect("a manifest holds nothing that JSON cannot");
+        json.push(b'\n');
+        json
+    }
+
+    fn check(&self, prefix: &str) -> Result<(), InvalidManifest> {
+        let contradiction = |what: String| Err(InvalidManifest::Contradiction(what));
+        let mut keys = std::collections::BTreeSet::new();
+        for artifact in &self.artifacts {
+            let name = &artifact.name;
+            if name.is_empty() || name.contains('/') {
+                return contradiction(format!("the artifact name {name:?} is not a file name"));
+            }
+            if artifact.key != format!("{prefix}{name}") && !prefix.is_empty() {
+                return contradiction(format!(
+                    "{name} is said to be at {}, outside {prefix}",
+                    artifact.key
+                ));
+            }
+            if !keys.insert(&artifact.key) || !keys.insert(&artifact.index.key) {
+                return contradiction(format!("{name} or its index appears twice"));
+            }
+            if artifact.bytes == 0 || artifact.member_bytes == 0 {
+                return contradiction(format!("{name} is said to have no bytes or no members"));
+            }
+            if artifact.method == Method::Image
+                && artifact.uncompressed_bytes != artifact.source.size_bytes
+            {
+                return contradiction(format!(
+                    "the image {name} has {} bytes, its source {}",
+                    artifact.uncompressed_bytes, artifact.source.size_bytes
+                ));
+            }
+            let end = artifact
+                .source
+                .offset_bytes
+                .checked_add(artifact.source.size_bytes);
+            if end.is_none_or(|end| end > self.source.size_bytes) {
+                return contradiction(format!("the source of {name} ends beyond the disk"));
+            }
+            for (what, hex) in [
+                ("sha256", &artifact.sha256),
+                ("uncompressedSha256", &artifact.uncompressed_sha256),
+                ("index.sha256", &artifact.index.sha256),
+            ] {
+                if hex.len() != 64
+                    || !hex
+                        .bytes()
+                        .all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
+                {
+                    return contradiction(format!(
+                        "the {what} of {name} is not 64 lowercase hex digits"
+                    ));
+                }
+            }
+        }
+        if self.artifacts.is_empty() && self.skipped.is_empty() {
+            return contradiction(
+                "it lists neither artifacts nor a reason why there are none".into(),
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOLDEN: &str = include_str!("../golden/manifest.json");
+    const PREFIX: &str = "data/ebs/123456789012/us-east-1/vol-0aaaaaaaaaaaaaaaa/2026-11-02T030405Z_snap-0123456789abcdef0/";
+
+    #[test]
+    fn the_golden_manifest_is_read_and_written_unchanged() {
+        let manifest = Manifest::parse(GOLDEN.as_bytes(), PREFIX).unwrap();
+        assert_eq!(String::from_utf8(manifest.to_json()).unwrap(), GOLDEN);
+    }
+
+    fn with(change: impl FnOnce(&mut serde_json::Value)) -> String {
+        let mut value: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
+        change(&mut value);
+        Manifest::parse(value.to_string().as_bytes(), PREFIX)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn a_manifest_that_lies_is_refused_with_what_it_says() {
+        assert!(with(|m| m["schemaVersion"] = 2.into()).contains("schema version 2"));
+        assert!(
+            with(|m| m["artifacts"][0]["key"] = "data/other/partition-1.tar.gz".into())
+                .contains("outside")
+        );
+        assert!(with(|m| m["artifacts"][0]["bytes"] = 0.into()).contains("no bytes"));
+        assert!(with(|m| m["artifacts"][1]["uncompressedBytes"] = 1.into()).contains("its source"));
+        assert!(with(|m| m["artifacts"][0]["sha256"] = "00".into()).contains("hex digits"));
+        assert!(
+            with(|m| m["artifacts"][0]["source"]["offsetBytes"] = u64::MAX.into())
+                .contains("beyond the disk")
+        );
+        assert!(with(|m| m["artifacts"][1] = m["artifacts"][0].clone()).contains("twice"));
+        assert!(with(|m| m["artifacts"][0]["name"] = "../x".into()).contains("file name"));
+        assert!(with(|m| m["surprise"] = 1.into()).contains("surprise"));
+        assert!(
+            Manifest::parse(b"{", "")
+                .unwrap_err()
+                .to_string()
+                .contains("not readable")
+        );
+    }
+}
