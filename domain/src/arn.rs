@@ -209,7 +209,7 @@ impl From<RecoveryPointArn> for String {
 
 /// The account in any ARN, where there is one.
 pub fn account_in(arn: &str) -> Option<AccountId> {
-    arn.splitn(6, ':').nth(4)?.parse().ok()
+    arn.split(':').nth(4)?.parse().ok()
 }
 
 /// The last name in any ARN's resource part: `vol-…` of `…:volume/vol-…`, `orders` of `…:table/orders`.
