@@ -1,1 +1,9 @@
-//! End-to-end tests.
+//! The whole system on one machine: the real state machine, Lambdas and worker on a local cloud, for tests and the demo.
+//!
+//! Read [`System`] first. [`disk`] makes disks with real partitions and filesystems; [`stack`] is what a deployment consists of.
+
+pub mod disk;
+pub mod stack;
+mod system;
+
+pub use system::{Settings, System};

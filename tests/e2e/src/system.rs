@@ -1,0 +1,94 @@
+//! A local cloud with everything deployed to it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use local_cloud::{ExecutionResult, LocalCloud, Options};
+use serde_json::{Value, json};
+
+use crate::stack::{self, STATE_MACHINE, VAULT};
+
+/// How long one export of a test disk may take before something is wrong.
+pub const EXPORT_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// What differs from the defaults: the cloud's options, and settings of the Lambdas by their variable's name.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The cloud.
+    pub cloud: Options,
+    /// `DELETE_RECOVERY_POINT=true` and the like.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Sets one variable of the Lambdas.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+}
+
+/// The deployed system.
+#[derive(Debug)]
+pub struct System {
+    /// The cloud it runs on.
+    pub cloud: LocalCloud,
+}
+
+impl System {
+    /// Starts a cloud and deploys the stack to it.
+    pub async fn start(settings: Settings) -> Result<Self> {
+        let names = settings.cloud.names();
+        let zones: Vec<String> = settings.cloud.zones.iter().map(|zone| format!("{}{zone}", names.region)).collect();
+        let zones: Vec<&str> = zones.iter().map(String::as_str).collect();
+        let stack = stack::stack(&names, &zones, &settings.environment)?;
+        let cloud = LocalCloud::start(settings.cloud).await.context("start the local cloud")?;
+        cloud.deploy(&stack).await.context("deploy to the local cloud")?;
+        Ok(Self { cloud })
+    }
+
+    /// Starts an export by hand.
+    pub async fn start_export(&self, recovery_point: &str) -> Result<String> {
+        let input = json!({ "recoveryPointArn": recovery_point, "backupVaultName": VAULT });
+        Ok(self.cloud.start_execution(STATE_MACHINE, None, &input).await?)
+    }
+
+    /// Starts an export by hand and waits for its end.
+    pub async fn export(&self, recovery_point: &str) -> Result<ExecutionResult> {
+        let execution = self.start_export(recovery_point).await?;
+        self.finished(&execution).await
+    }
+
+    /// Waits for the end of an execution.
+    pub async fn finished(&self, execution: &str) -> Result<ExecutionResult> {
+        Ok(self.cloud.wait_for_execution(execution, EXPORT_TIMEOUT).await?)
+    }
+
+    /// Sends an event and waits for the end of the one execution that it starts.
+    pub async fn send(&self, event: Value) -> Result<ExecutionResult> {
+        let before = self.cloud.executions();
+        let targets = self.cloud.put_event(event).await?;
+        ensure!(targets == 1, "the event went to {targets} targets, not to one");
+        let started: Vec<String> =
+            self.cloud.executions().into_iter().filter(|execution| !before.contains(execution)).collect();
+        ensure!(started.len() == 1, "the event started {} executions, not one", started.len());
+        self.finished(&started[0]).await
+    }
+
+    /// Lets the reaper finish what it was told, then calls it once more as its schedule does, until nothing more happens.
+    pub async fn reap(&self) -> Result<()> {
+        self.cloud.wait_for_deliveries(EXPORT_TIMEOUT).await?;
+        self.cloud.fire_schedule(stack::REAPER_SCHEDULE).await?;
+        self.cloud.wait_for_deliveries(EXPORT_TIMEOUT).await?;
+        Ok(())
+    }
+
+    /// Takes the cloud down; fails if anything is left that an export created.
+    pub async fn shutdown_clean(self) -> Result<()> {
+        let leftovers = self.cloud.leftovers().await?;
+        ensure!(leftovers.is_empty(), "left behind: {leftovers:?}");
+        Ok(self.cloud.shutdown().await?)
+    }
+}
