@@ -4,11 +4,13 @@
 //! export is made of. A string from outside becomes one of these types at the edge and stays one until it leaves.
 
 pub mod arn;
+pub mod claim;
 pub mod event;
 pub mod failure;
 pub mod id;
 pub mod key;
 pub mod manifest;
 pub mod part;
+pub mod plan;
 pub mod recovery_point;
 pub mod tag;

@@ -1,0 +1,278 @@
+//! The plan of an export: everything that is decided before anything is created.
+//!
+//! [`Plan`] is what travels through the state machine as `$.plan`, what the claim keeps for whoever must clean up after a
+//! dead execution, and what the worker reads about the recovery point. It is made once, by [`planning::plan`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{
+    AccountId, AvailabilityZone, BucketName, ExecutionArn, ExportId, SnapshotId, VolumeId,
+    hex_prefix,
+};
+use crate::key::{MANIFEST, Prefix};
+use crate::recovery_point::RecoveryPoint;
+
+/// The only schema version so far.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What the state machine does next: the output of the plan Lambda.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "lowercase")]
+pub enum Decision {
+    /// Export by this plan, whose claim is held.
+    Export(Box<Plan>),
+    /// There is nothing to do.
+    #[serde(rename_all = "camelCase")]
+    Skip {
+        /// Why.
+        reason: String,
+        /// The export, where the input named a recovery point.
+        export_id: Option<ExportId>,
+    },
+    /// An execution died on this export: clean up after it, then plan again.
+    Clean {
+        /// Its plan.
+        previous: Box<Plan>,
+    },
+}
+
+/// How one recovery point is exported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The export.
+    pub export_id: ExportId,
+    /// The execution that works on it.
+    pub execution: ExecutionArn,
+    /// 0, or what a person asked for.
+    pub generation: u32,
+    /// When the execution started.
+    pub started_at: Timestamp,
+    /// What is exported.
+    pub recovery_point: RecoveryPoint,
+    /// Where it goes.
+    pub bucket: BucketName,
+    /// The account that the bucket must belong to.
+    pub bucket_owner: AccountId,
+    /// What every object under `data/` begins with.
+    pub prefix: Prefix,
+    /// The row that says that the export is finished.
+    pub catalog_key: String,
+    /// The pointer to the newest finished export of the resource.
+    pub latest_key: String,
+    /// The claim.
+    pub claim_key: String,
+    /// The disks. Never empty.
+    pub volumes: Vec<PlannedVolume>,
+    /// Zones in which volumes may be made, in the order in which they are tried. Never empty.
+    pub placements: Vec<Placement>,
+    /// How volumes are made.
+    pub volume_options: VolumeOptions,
+    /// How the worker archives.
+    pub worker_options: WorkerOptions,
+    /// Batch job definition of the worker.
+    pub export_job_definition: String,
+    /// Batch job definition of the verifier.
+    pub verify_job_definition: String,
+    /// How the export is verified.
+    pub verify: VerifyMode,
+    /// Whether the recovery point goes once the export is verified.
+    pub delete_recovery_point: bool,
+    /// Until when every volume must be usable.
+    pub restore_deadline: Timestamp,
+    /// The shortest wait between two looks at something that takes time.
+    pub poll_seconds: u32,
+}
+
+/// One disk of the recovery point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedVolume {
+    /// Its name within the export: the source volume's id, or the snapshot's where that says nothing.
+    pub key: String,
+    /// The snapshot from which the volume is made.
+    pub snapshot_id: SnapshotId,
+    /// Its size in GiB.
+    pub size_gib: u32,
+    /// The device name in the AMI.
+    pub device_name: Option<String>,
+    /// The key that encrypts the snapshot.
+    pub kms_key_id: Option<String>,
+    /// What its artifacts' keys begin with.
+    pub prefix: Prefix,
+    /// What its indexes' keys begin with.
+    pub index_prefix: Prefix,
+    /// Name of the Batch job that exports it.
+    pub export_job_name: String,
+    /// Name of the Batch job that verifies it.
+    pub verify_job_name: String,
+    /// How long one attempt of the export may take.
+    pub export_timeout_seconds: u32,
+    /// How long one attempt of the verification may take.
+    pub verify_timeout_seconds: u32,
+    /// How long the export may take with its waiting in the queue and its further attempts.
+    pub export_task_seconds: u32,
+    /// The same for the verification.
+    pub verify_task_seconds: u32,
+}
+
+/// A zone and the Batch queue whose instances are in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Placement {
+    /// The zone.
+    pub availability_zone: AvailabilityZone,
+    /// ARN of the queue.
+    pub job_queue: String,
+}
+
+/// How volumes are made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeOptions {
+    /// EBS volume type: `gp3`, `gp2`, `io1`, `io2`.
+    pub volume_type: String,
+    /// MiB/s, gp3 only.
+    pub throughput_mib: Option<u32>,
+    /// I/O operations a second; not for gp2.
+    pub iops: Option<u32>,
+    /// MiB/s at which EC2 loads the snapshot by itself, at a price.
+    pub initialization_rate_mib: Option<u32>,
+    /// The key that encrypts the volumes, in place of the snapshot's.
+    pub kms_key_id: Option<String>,
+}
+
+/// How the worker archives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerOptions {
+    /// `gzip` or `zstd`.
+    pub codec: String,
+    /// Compression level.
+    pub level: u32,
+    /// Threads that read ahead.
+    pub readers: u32,
+}
+
+/// How an export is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerifyMode {
+    /// A separate job downloads, decompresses and compares every hash.
+    Readback,
+    /// S3's own full-object checksums and sizes are compared with the manifest.
+    Checksum,
+    /// Not at all.
+    None,
+}
+
+impl VerifyMode {
+    /// The name in settings, plans and the worker's options.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Readback => "readback",
+            Self::Checksum => "checksum",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What all names of one execution's work on an export begin with: Batch jobs are found by it.
+pub fn job_name_prefix(export_id: &ExportId, execution: &ExecutionArn) -> String {
+    format!("{export_id}-{}-", execution.short())
+}
+
+impl Plan {
+    /// What the names of this execution's Batch jobs begin with.
+    pub fn job_name_prefix(&self) -> String {
+        job_name_prefix(&self.export_id, &self.execution)
+    }
+
+    /// The token that makes `CreateVolume` idempotent: a retry within the execution reuses it, another execution, volume or zone
+    /// has another. EC2 takes up to 64 ASCII characters.
+    pub fn client_token(&self, volume: &PlannedVolume, zone: &AvailabilityZone) -> String {
+        let seed = format!(
+            "{}\n{}\n{}\n{zone}",
+            self.export_id, self.execution, volume.key
+        );
+        format!("backup-export-{}", hex_prefix(seed.as_bytes(), 20))
+    }
+
+    /// The worker's arguments that export `volume` from the volume made for it.
+    pub fn export_command(&self, volume: &PlannedVolume, volume_id: &VolumeId) -> Vec<String> {
+        let part_bytes = crate::part::PartPlan::for_source(volume.size_bytes())
+            .ok()
+            .and_then(|plan| plan.part_bytes(1))
+            .unwrap_or(crate::part::MAX_PART_BYTES);
+        [
+            "volume",
+            "--volume-id",
+            volume_id.as_str(),
+            "--dest",
+            &self.s3_uri(volume.prefix.as_str()),
+            "--plan",
+            &self.s3_uri(&self.claim_key),
+            "--volume-key",
+            &volume.key,
+            "--bucket-owner",
+            self.bucket_owner.as_str(),
+            "--codec",
+            &self.worker_options.codec,
+            "--level",
+            &self.worker_options.level.to_string(),
+            "--readers",
+            &self.worker_options.readers.to_string(),
+            "--part-bytes",
+            &part_bytes.to_string(),
+            "--expect-bytes",
+            &volume.size_bytes().to_string(),
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    /// The worker's arguments that verify the export of `volume`.
+    pub fn verify_command(&self, volume: &PlannedVolume) -> Vec<String> {
+        [
+            "verify",
+            &self.s3_uri(&volume.manifest_key()),
+            "--mode",
+            self.verify.name(),
+            "--bucket-owner",
+            self.bucket_owner.as_str(),
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    fn s3_uri(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
+    }
+
+    /// How long to wait before look number `turn` (from 0) at something that takes time.
+    ///
+    /// Waits double to a minute. A Step Functions execution may have 25,000 events and one turn takes about ten, so with
+    /// many volumes the waits grow further: all volumes together look at most a thousand times within `within_seconds`.
+    pub fn wait_seconds(&self, turn: u32, within_seconds: u32) -> u32 {
+        const TURNS: u32 = 1_000;
+        let doubled = self.poll_seconds.saturating_mul(1 << turn.min(6));
+        let volumes = u32::try_from(self.volumes.len()).unwrap_or(TURNS).max(1);
+        let least = within_seconds / (TURNS / volumes).max(1);
+        doubled.min(60.max(self.poll_seconds)).max(least).max(1)
+    }
+}
+
+impl PlannedVolume {
+    /// The manifest whose existence means that this volume is exported.
+    pub fn manifest_key(&self) -> String {
+        self.prefix.key(MANIFEST)
+    }
+
+    /// Its size in bytes.
+    pub fn size_bytes(&self) -> u64 {
+        u64::from(self.size_gib) << 30
+    }
+}
