@@ -5,6 +5,7 @@
 
 pub mod arn;
 pub mod claim;
+pub mod conclusion;
 pub mod event;
 pub mod failure;
 pub mod id;
@@ -12,5 +13,7 @@ pub mod key;
 pub mod manifest;
 pub mod part;
 pub mod plan;
+pub mod planning;
 pub mod recovery_point;
+pub mod settings;
 pub mod tag;
