@@ -200,6 +200,8 @@ fn job_queues(env: &mut Environment<'_>) -> Option<BTreeMap<AvailabilityZone, St
 }
 
 fn worker(env: &mut Environment<'_>) -> Option<WorkerOptions> {
+    // Blocks of a fresh volume take tens of milliseconds each at first touch, so many reads must be in flight.
+    let readers = env.number("READERS", 1, 1_024).unwrap_or(64);
     let (codec, most, default) = env.choice(
         "CODEC",
         &[("gzip", ("gzip", 12, 6)), ("zstd", ("zstd", 22, 3))],
@@ -207,8 +209,7 @@ fn worker(env: &mut Environment<'_>) -> Option<WorkerOptions> {
     Some(WorkerOptions {
         codec: codec.into(),
         level: env.number("COMPRESSION_LEVEL", 1, most).unwrap_or(default),
-        // Blocks of a fresh volume take tens of milliseconds each at first touch, so many reads must be in flight.
-        readers: env.number("READERS", 1, 1_024).unwrap_or(64),
+        readers,
     })
 }
 
