@@ -2,6 +2,7 @@
 //!
 //! Read [`System`] first. [`disk`] makes disks with real partitions and filesystems; [`stack`] is what a deployment consists of.
 
+pub mod demo;
 pub mod disk;
 pub mod stack;
 mod system;

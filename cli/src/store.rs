@@ -1,0 +1,149 @@
+//! Reading exports, wherever they are: a bucket, or a directory laid out like one.
+
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::DisplayErrorContext;
+use domain::id::BucketName;
+use domain::manifest::Manifest;
+
+use crate::location::Location;
+
+/// Something that holds objects by key.
+#[derive(Debug, Clone)]
+pub enum Store {
+    /// A bucket.
+    Bucket {
+        /// The client.
+        client: Client,
+        /// Its name.
+        name: BucketName,
+    },
+    /// A directory, in which a key is a path.
+    Directory(PathBuf),
+}
+
+/// A manifest and the store in which its keys have a meaning.
+#[derive(Debug)]
+pub struct Export {
+    /// The store.
+    pub store: Store,
+    /// The manifest.
+    pub manifest: Manifest,
+}
+
+impl Store {
+    /// A whole object.
+    pub async fn get(&self, key: &str) -> Result<Vec<u8>> {
+        match self {
+            Self::Bucket { client, name } => {
+                let object = client.get_object().bucket(name.as_str()).key(key).send().await;
+                let object = object.map_err(|error| describe(&error, name, key))?;
+                Ok(object.body.collect().await.with_context(|| format!("read s3://{name}/{key}"))?.to_vec())
+            }
+            Self::Directory(root) => {
+                let path = root.join(key);
+                std::fs::read(&path).with_context(|| format!("read {}", path.display()))
+            }
+        }
+    }
+
+    /// `length` bytes of an object from `offset`: one ranged read.
+    pub async fn get_range(&self, key: &str, offset: u64, length: u64) -> Result<Vec<u8>> {
+        match self {
+            Self::Bucket { client, name } => {
+                let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
+                let object = client.get_object().bucket(name.as_str()).key(key).range(range).send().await;
+                let object = object.map_err(|error| describe(&error, name, key))?;
+                Ok(object.body.collect().await.with_context(|| format!("read s3://{name}/{key}"))?.to_vec())
+            }
+            Self::Directory(root) => {
+                let path = root.join(key);
+                let mut bytes = vec![0; usize::try_from(length).context("the range exceeds the memory")?];
+                std::fs::File::open(&path)
+                    .and_then(|file| file.read_exact_at(&mut bytes, offset))
+                    .with_context(|| format!("read {length} bytes from {offset} of {}", path.display()))?;
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// The keys that begin with `prefix`, in order.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        match self {
+            Self::Bucket { client, name } => {
+                let mut pages = client.list_objects_v2().bucket(name.as_str()).prefix(prefix).into_paginator().send();
+                let mut keys = Vec::new();
+                while let Some(page) = pages.next().await {
+                    let page = page.map_err(|error| describe(&error, name, prefix))?;
+                    keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
+                }
+                Ok(keys)
+            }
+            Self::Directory(root) => {
+                let mut keys = Vec::new();
+                collect_keys(root, &root.join(prefix), &mut keys)?;
+                keys.sort();
+                Ok(keys)
+            }
+        }
+    }
+}
+
+impl Export {
+    /// Opens the export whose manifest is at `location`.
+    pub async fn open(location: &Location, config: impl AsyncFnOnce() -> Client) -> Result<Self> {
+        match location {
+            Location::S3 { bucket, key } => {
+                let Some(prefix) = key.strip_suffix(domain::key::MANIFEST) else {
+                    bail!("s3://{bucket}/{key} is not a manifest: its key ends in {}", domain::key::MANIFEST);
+                };
+                let store = Store::Bucket { client: config().await, name: bucket.clone() };
+                let manifest = Manifest::parse(&store.get(key).await?, prefix)
+                    .with_context(|| format!("read the manifest s3://{bucket}/{key}"))?;
+                Ok(Self { store, manifest })
+            }
+            Location::File(path) => {
+                let bytes = std::fs::read(path).with_context(|| format!("read the manifest {}", path.display()))?;
+                let manifest =
+                    Manifest::parse(&bytes, "").with_context(|| format!("read the manifest {}", path.display()))?;
+                let directory = path.parent().context("the manifest lies in no directory")?;
+                Ok(Self { store: Store::Directory(root_of(directory, &manifest)), manifest })
+            }
+        }
+    }
+}
+
+/// The directory in which the manifest's keys are paths: the manifest's own for an export to `file://`, the copied bucket's root
+/// for a copy of a bucket.
+fn root_of(directory: &Path, manifest: &Manifest) -> PathBuf {
+    let folders = manifest.artifacts.first().map_or(0, |artifact| artifact.key.matches('/').count());
+    directory.ancestors().nth(folders).unwrap_or(directory).to_owned()
+}
+
+fn collect_keys(root: &Path, at: &Path, keys: &mut Vec<String>) -> Result<()> {
+    let entries = match std::fs::read_dir(at) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("list {}", at.display())),
+    };
+    for entry in entries {
+        let path = entry.with_context(|| format!("list {}", at.display()))?.path();
+        if path.is_dir() {
+            collect_keys(root, &path, keys)?;
+        } else if let Ok(key) = path.strip_prefix(root) {
+            keys.push(key.to_string_lossy().into_owned());
+        }
+    }
+    Ok(())
+}
+
+fn describe<E, R>(error: &aws_sdk_s3::error::SdkError<E, R>, bucket: &BucketName, key: &str) -> anyhow::Error
+where
+    E: std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    anyhow::anyhow!("read s3://{bucket}/{key}: {}", DisplayErrorContext(error))
+}

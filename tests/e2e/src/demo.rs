@@ -1,0 +1,129 @@
+//! The demo: sample disks exported on this machine, with a report that a newcomer can follow.
+
+mod report;
+mod sample;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use local_cloud::{Devices, EventShape, ExecutionStatus, Options, RecoveryPointOptions, VolumeImage};
+
+use crate::disk::output;
+use crate::stack::{BUCKET, STATE_MACHINE, VAULT, binary};
+use crate::{Settings, System};
+use report::{heading, note};
+
+/// Runs the demo. Everything that it makes lies in `directory`, which stays, so that a person can look at it.
+pub async fn run(directory: &Path) -> Result<()> {
+    let root = rustix::process::geteuid().is_root();
+    println!("AWS Backup Export: sample backups become files, on this machine, without an AWS account.");
+    if !root {
+        note("Not root, and mounts need root: volumes are exported as raw images instead of tar archives.");
+        note("Run `sudo make demo`, or install sudo, to see filesystems archived.");
+    }
+    let samples = directory.join("disks");
+    let disks = sample::make(&samples, root).context("make the sample disks")?;
+
+    let mut settings = Settings::default().with("DELETE_RECOVERY_POINT", "true");
+    settings.cloud = Options {
+        directory: Some(directory.join("cloud")),
+        devices: if root { Devices::Auto } else { Devices::Files },
+        ..Options::default()
+    };
+    note("Starting the local cloud: state machine engine, Lambda, Batch, S3, EC2, AWS Backup, EventBridge.");
+    let system = System::start(settings).await?;
+    let outcome = export_all(&system, &disks).await;
+    let closing = match &outcome {
+        Ok(manifests) => closing(&system, manifests).await,
+        Err(_) => Ok(()),
+    };
+    let shutdown = system.shutdown_clean().await;
+    outcome?;
+    closing?;
+    shutdown
+}
+
+async fn export_all(system: &System, disks: &sample::Disks) -> Result<Vec<String>> {
+    let cloud = &system.cloud;
+    let mut manifests = Vec::new();
+
+    heading("1. A whole-disk volume, started by the event that AWS Backup sends");
+    let options = RecoveryPointOptions { tags: [("owner".to_owned(), "demo".to_owned())].into(), ..Default::default() };
+    let arn = cloud.add_ebs_recovery_point(VAULT, disks.whole.path(), options)?;
+    let execution = system.send(cloud.backup_event(VAULT, &arn, EventShape::BackupJob)?).await?;
+    manifests.extend(report::export(system, &execution, &arn)?);
+
+    heading("2. A partitioned disk, started by hand");
+    let arn = cloud.add_ebs_recovery_point(VAULT, disks.partitioned.path(), RecoveryPointOptions::default())?;
+    let execution = start_by_hand(system, &arn).await?;
+    let execution = system.finished(&execution).await?;
+    manifests.extend(report::export(system, &execution, &arn)?);
+
+    heading("3. An EC2 recovery point of two volumes");
+    let volumes = [("/dev/xvda", &disks.partitioned), ("/dev/sdf", &disks.whole)]
+        .map(|(device, disk)| VolumeImage { device_name: device.to_owned(), image: disk.path().to_owned() });
+    let arn = cloud.add_ec2_recovery_point(VAULT, &volumes, RecoveryPointOptions::default())?;
+    let execution = system.send(cloud.backup_event(VAULT, &arn, EventShape::RecoveryPoint)?).await?;
+    manifests.extend(report::export(system, &execution, &arn)?);
+
+    heading("4. A disk that fails half-way");
+    let arn = cloud.add_ebs_recovery_point(VAULT, disks.whole.path(), RecoveryPointOptions::default())?;
+    let snapshot = arn.rsplit('/').next().unwrap_or_default();
+    cloud.break_snapshot(snapshot, disks.breaks_at)?;
+    note("Every read of the restored volume past its first part returns an input/output error.");
+    let execution = system.export(&arn).await?;
+    ensure!(execution.status == ExecutionStatus::Failed, "the export of a broken disk ended as {}", execution.status);
+    system.reap().await?;
+    report::failure(system, &execution, &arn).await?;
+    Ok(manifests)
+}
+
+/// Starts an execution with the AWS CLI, as a person would.
+async fn start_by_hand(system: &System, arn: &str) -> Result<String> {
+    let machine = system.cloud.names().state_machine(STATE_MACHINE);
+    let input = format!(r#"{{"recoveryPointArn": "{arn}", "backupVaultName": "{VAULT}"}}"#);
+    println!("  $ aws stepfunctions start-execution --state-machine-arn {machine} \\");
+    println!("      --input '{input}'");
+    let mut command = Command::new(crate::stack::workspace().join(".venv/bin/aws"));
+    command
+        .args(["stepfunctions", "start-execution", "--query", "executionArn", "--output", "text"])
+        .args(["--state-machine-arn", &machine, "--input", &input])
+        .envs(system.cloud.environment());
+    let printed = tokio::task::spawn_blocking(move || output(&mut command)).await??;
+    Ok(printed.trim().to_owned())
+}
+
+async fn closing(system: &System, manifests: &[String]) -> Result<()> {
+    let kept = copy_bucket(system)?;
+    let manifest = manifests.first().context("no export was made")?;
+    let manifest = kept.join(manifest);
+    let prefix = manifest.parent().context("the manifest lies in no directory")?;
+    heading("Look further");
+    println!("  The bucket is kept in {}", kept.display());
+    let archive = std::fs::read_dir(prefix)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.to_string_lossy().ends_with(".tar.gz"));
+    let cli = binary("backup-export")?;
+    println!("  $ {} list file://{}", cli.display(), kept.display());
+    println!("  $ {} files file://{}", cli.display(), manifest.display());
+    if let Some(archive) = archive {
+        println!("  $ tar tzf {} | head", archive.display());
+        println!("  $ {} extract file://{} README.md --to restored", cli.display(), manifest.display());
+    }
+    println!("  $ {} verify file://{}", binary("batch-worker")?.display(), manifest.display());
+    Ok(())
+}
+
+/// Copies the bucket out of the cloud's store, by key.
+fn copy_bucket(system: &System) -> Result<PathBuf> {
+    let kept = system.cloud.directory().with_file_name("bucket");
+    for object in system.cloud.objects(BUCKET, "")? {
+        let path = kept.join(&object.key);
+        std::fs::create_dir_all(path.parent().unwrap_or(&kept))?;
+        std::fs::hard_link(&object.file, &path)
+            .or_else(|_| std::fs::copy(&object.file, &path).map(drop))
+            .with_context(|| format!("copy {}", path.display()))?;
+    }
+    Ok(kept)
+}

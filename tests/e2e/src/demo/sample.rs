@@ -1,0 +1,95 @@
+//! Disks with content that people know: documentation, programs, links, a sparse database file.
+
+use std::fs;
+use std::os::unix::fs::{FileExt as _, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::disk::{Disk, format, run, with_mounted};
+
+const MIB: u64 = 1 << 20;
+
+/// The sample disks.
+pub(crate) struct Disks {
+    /// An ext4 filesystem on the whole disk.
+    pub(crate) whole: Disk,
+    /// A GPT with ext4, xfs, swap and a partition that nothing can mount.
+    pub(crate) partitioned: Disk,
+    /// A byte of `whole` that lies in the middle of its files.
+    pub(crate) breaks_at: u64,
+}
+
+/// Makes the disks in a new directory. Without root no filesystem can be mounted to fill it, so `mkfs.ext4 -d` does.
+pub(crate) fn make(directory: &Path, root: bool) -> Result<Disks> {
+    fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
+    let content = directory.join("content");
+    fs::create_dir(&content).with_context(|| format!("create {}", content.display()))?;
+    fill(&content, 96 * MIB)?;
+
+    let whole = Disk::raw(&directory.join("whole.img"), 512 * MIB)?;
+    run(Command::new("mkfs.ext4").args(["-q", "-F", "-L", "documents", "-d"]).arg(&content).arg(whole.path()))?;
+
+    let partitioned = Disk::raw(&directory.join("partitioned.img"), 1024 * MIB)?;
+    partitioned.partition(
+        "label: gpt\n\
+         size=256MiB, name=system, type=linux\n\
+         size=384MiB, name=data, type=linux\n\
+         size=32MiB, name=swap, type=swap\n\
+         size=64MiB, name=journal, type=linux\n",
+    )?;
+    if root {
+        let attached = partitioned.attach()?;
+        format(&attached.partition(1), "ext4", "system")?;
+        with_mounted(&attached.partition(1), |at| fill(at, 48 * MIB))?;
+        format(&attached.partition(2), "xfs", "data")?;
+        with_mounted(&attached.partition(2), |at| fill(at, 64 * MIB))?;
+        format(&attached.partition(3), "swap", "swap")?;
+        attached.detach()?;
+    }
+    // An application's own journal: no filesystem, a pattern that does not compress to nothing, and zeros.
+    let journal: Vec<u8> = (0..8 * MIB).map(|n| u8::try_from((n * n / 7) % 251).unwrap_or(0)).collect();
+    let file = fs::File::options().write(true).open(partitioned.path())?;
+    file.write_all_at(&journal, (1 + 256 + 384 + 32) * MIB)?;
+    fs::remove_dir_all(&content).with_context(|| format!("remove {}", content.display()))?;
+    Ok(Disks { whole, partitioned, breaks_at: 64 * MIB })
+}
+
+/// Fills a directory with up to `limit_bytes` of this machine's own files, and some that only an archiver notices.
+fn fill(directory: &Path, limit_bytes: u64) -> Result<()> {
+    fs::write(directory.join("README.md"), "This file was on a volume that AWS Backup backed up.\n")?;
+    let mut left = limit_bytes;
+    for source in ["/usr/share/doc", "/usr/share/perl", "/usr/share/perl5", "/usr/lib/python3", "/usr/bin", "/usr/lib"] {
+        copy_some(Path::new(source), &directory.join(source.trim_start_matches('/')), &mut left)?;
+    }
+    fs::hard_link(directory.join("README.md"), directory.join("README-linked.md"))?;
+    symlink("README.md", directory.join("LATEST"))?;
+    let sparse = fs::File::create(directory.join("database.sparse"))?;
+    sparse.set_len(64 << 30)?;
+    sparse.write_all_at(b"a 64 GiB file with two small pieces of data", 32 << 30)?;
+    sparse.write_all_at(b"and a hole between them", (64 << 30) - 4096)?;
+    Ok(())
+}
+
+fn copy_some(from: &Path, to: &Path, left: &mut u64) -> Result<()> {
+    let Ok(entries) = fs::read_dir(from) else { return Ok(()) };
+    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    fs::create_dir_all(to)?;
+    for path in paths {
+        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+        let target = to.join(path.file_name().unwrap_or_default());
+        if metadata.is_symlink() {
+            symlink(fs::read_link(&path)?, &target)?;
+        } else if metadata.is_dir() {
+            copy_some(&path, &target, left)?;
+        } else if metadata.is_file() && metadata.len() <= *left && fs::copy(&path, &target).is_ok() {
+            *left -= metadata.len();
+        }
+        if *left < 4096 {
+            break;
+        }
+    }
+    Ok(())
+}
