@@ -1,0 +1,4 @@
+//! The index: where in an artifact each file or block is, and its hash.
+
+pub mod reader;
+pub mod row;

@@ -1,0 +1,92 @@
+//! A row of the index.
+
+use crate::codec::Compression;
+use crate::digest::Sha256;
+use crate::entry::{DeviceNumber, Timestamp};
+
+/// Version of the schema below.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a row is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link, with its target.
+    Symlink(Vec<u8>),
+    /// A further name of the file at this path.
+    HardLink(Vec<u8>),
+    /// A named pipe.
+    Fifo,
+    /// A character device.
+    CharacterDevice(DeviceNumber),
+    /// A block device.
+    BlockDevice(DeviceNumber),
+    /// A block of an image.
+    Block {
+        /// Where it begins in the image.
+        offset: u64,
+        /// Whether it is all zeros.
+        zero: bool,
+    },
+}
+
+/// A tar entry, or a block of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexRow {
+    /// Path within the filesystem, `.` for its root; empty for a block.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: RowKind,
+    /// Logical size in bytes.
+    pub size: u64,
+    /// Bytes of content in the archive: less than `size` for a sparse file.
+    pub stored_bytes: u64,
+    /// Permission bits; 0 for a block.
+    pub mode: u32,
+    /// Numeric owner; 0 for a block.
+    pub uid: u32,
+    /// Numeric group; 0 for a block.
+    pub gid: u32,
+    /// Modification time; 1970 for a block.
+    pub mtime: Timestamp,
+    /// SHA-256 of the logical content of files and blocks. Absent for a sparse file whose holes are larger than its data plus
+    /// [`crate::HASHED_HOLE_BYTES`]: hashing a terabyte of zeros proves nothing.
+    pub sha256: Option<Sha256>,
+    /// For sparse files: SHA-256 of the stored data segments alone, one after the other.
+    pub stored_sha256: Option<Sha256>,
+    /// Where in the compressed stream the member begins in which the entry begins.
+    pub member_offset: u64,
+    /// Where in the compressed stream the member ends in which the entry ends.
+    pub member_end: u64,
+    /// Uncompressed bytes of that first member that come before the entry.
+    pub skip_bytes: u64,
+    /// Length of the entry in the uncompressed stream: headers, content, padding.
+    pub entry_bytes: u64,
+}
+
+/// Whether an artifact is a tar stream or an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArtifactKind {
+    /// Rows are tar entries.
+    Tar,
+    /// Rows are blocks.
+    Image,
+}
+
+/// What the index says about its artifact as a whole, in the key-value metadata of the Parquet file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexMetadata {
+    /// Tar or image.
+    pub kind: ArtifactKind,
+    /// Name of the artifact: `partition-1.tar.gz`.
+    pub artifact: String,
+    /// The export, when there is one.
+    pub export_id: Option<String>,
+    /// How the artifact was cut and compressed.
+    pub compression: Compression,
+    /// Its totals and hashes.
+    pub summary: crate::ArtifactSummary,
+}

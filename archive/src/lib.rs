@@ -1,0 +1,27 @@
+//! The export format: seekable `tar.gz` archives and images, their file index, and how both are read back.
+//!
+//! No AWS, no tokio: bytes go to a [`MemberSink`] and come from a `Read`. Read [`write`] first: it shows how entries become a tar stream, the
+//! stream becomes members, and both become rows of the index. The format itself is described in `docs/archive-format.md`.
+
+pub mod acl;
+pub mod codec;
+pub mod digest;
+pub mod entry;
+pub mod error;
+pub mod flag;
+pub mod index;
+pub mod member;
+pub mod verify;
+pub mod write;
+
+pub use acl::PosixAcl;
+pub use codec::{Codec, Compression};
+pub use digest::{Crc64Nvme, Sha256};
+pub use entry::{DeviceNumber, Entry, EntryKind, EntryPath, Extent, FileLayout, Timestamp, Xattr};
+pub use error::{BoxError, Error, Result};
+pub use flag::FileFlags;
+pub use index::reader::IndexReader;
+pub use index::row::{ArtifactKind, IndexMetadata, IndexRow, RowKind};
+pub use member::{Member, MemberOptions, MemberSink, MemberWriter, StreamSummary};
+pub use verify::{Expected, Mismatch, Verified, VerifyError, verify_artifact};
+pub use write::{ArchiveOptions, ArtifactSummary, HASHED_HOLE_BYTES, ImageWriter, TarArchiveWriter};
