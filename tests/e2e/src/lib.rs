@@ -4,6 +4,7 @@
 
 pub mod demo;
 pub mod disk;
+pub mod scene;
 pub mod stack;
 mod system;
 

@@ -1,0 +1,189 @@
+//! What most end-to-end tests begin with: the system, and a recovery point of a small disk with known content.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use domain::key::MANIFEST;
+use domain::manifest::Manifest;
+use local_cloud::{ExecutionResult, ExecutionStatus, JobView, RecoveryPointOptions};
+
+use crate::disk::{Disk, run};
+use crate::stack::{BUCKET, VAULT};
+use crate::{Settings, System};
+
+const MIB: u64 = 1 << 20;
+/// How long a condition that must come true may take.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The system, a disk and its recovery point.
+#[derive(Debug)]
+pub struct Scene {
+    /// The deployed system.
+    pub system: System,
+    /// The recovery point of the disk.
+    pub arn: String,
+    /// The tree from which the disk's filesystem was made.
+    pub content: PathBuf,
+    directory: tempfile::TempDir,
+}
+
+impl Scene {
+    /// A system with these settings and an EBS recovery point of a whole-disk ext4 filesystem: a few small files and 40 MiB that do
+    /// not compress, so that an upload has several parts.
+    pub async fn start(settings: Settings) -> Result<Self> {
+        Self::with(settings, RecoveryPointOptions::default()).await
+    }
+
+    /// The same with a recovery point that differs from an ordinary one.
+    pub async fn with(settings: Settings, options: RecoveryPointOptions) -> Result<Self> {
+        let directory = tempfile::tempdir().context("make a directory")?;
+        let content = directory.path().join("content");
+        fill(&content)?;
+        let disk = ext4_disk(&directory.path().join("disk.img"), &content, 128 * MIB)?;
+        let system = System::start(settings).await?;
+        let arn = system.cloud.add_ebs_recovery_point(VAULT, disk.path(), options)?;
+        Ok(Self { system, arn, content, directory })
+    }
+
+    /// A directory for the test's own files.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The id of the snapshot behind the recovery point.
+    pub fn snapshot_id(&self) -> &str {
+        self.arn.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Starts the export by hand and waits until its worker has begun an upload.
+    pub async fn start_and_wait_for_upload(&self) -> Result<(String, JobView)> {
+        let execution = self.system.start_export(&self.arn).await?;
+        let job = self.system.cloud.wait_for_job("exp-", PATIENCE, |job| job.process_id.is_some()).await?;
+        eventually("the worker begins an upload", || !self.system.cloud.uploads().is_empty()).await?;
+        Ok((execution, job))
+    }
+
+    /// The manifests in the bucket, by key.
+    pub fn manifests(&self) -> Result<BTreeMap<String, Manifest>> {
+        manifests(&self.system)
+    }
+
+    /// The one manifest of the one export.
+    pub fn manifest(&self) -> Result<Manifest> {
+        let manifests = self.manifests()?;
+        ensure!(manifests.len() == 1, "{} manifests, not one", manifests.len());
+        manifests.into_values().next().context("no manifest")
+    }
+
+    /// Asserts that the export is whole: the archive, extracted by GNU tar, holds what the disk did.
+    pub fn assert_exported(&self) -> Result<()> {
+        let manifest = self.manifest()?;
+        ensure!(manifest.artifacts.len() == 1, "one artifact: {:?}", manifest.artifacts);
+        let archive = object_file(&self.system, &manifest.artifacts[0].key)?;
+        let restored = self.directory.path().join("restored");
+        fs::create_dir_all(&restored)?;
+        run(Command::new("tar").arg("--extract").arg("--gzip").arg("--file").arg(archive).arg("--directory").arg(&restored))?;
+        run(Command::new("diff").arg("--recursive").arg("--exclude=lost+found").arg(&self.content).arg(&restored))
+    }
+
+    /// Asserts that a failed export left nothing: no resource, no upload, no object under `data/` or `catalog/`, no claim; and that the recovery point
+    /// is still there.
+    pub async fn assert_nothing_left(self) -> Result<()> {
+        let cloud = &self.system.cloud;
+        for prefix in ["data/", "catalog/", "latest/", "claims/"] {
+            let keys: Vec<_> = cloud.objects(BUCKET, prefix)?.into_iter().map(|object| object.key).collect();
+            ensure!(keys.is_empty(), "objects left: {keys:?}");
+        }
+        ensure!(cloud.recovery_point(VAULT, &self.arn).is_some(), "the recovery point is gone");
+        self.system.shutdown_clean().await
+    }
+
+    /// Asserts that a finished export left its objects and nothing else.
+    pub async fn assert_only_the_export_left(self) -> Result<()> {
+        let claims = self.system.cloud.objects(BUCKET, "claims/")?;
+        ensure!(claims.is_empty(), "claims left: {claims:?}");
+        self.system.shutdown_clean().await
+    }
+}
+
+/// The manifests in the bucket, by key.
+pub fn manifests(system: &System) -> Result<BTreeMap<String, Manifest>> {
+    let mut manifests = BTreeMap::new();
+    for object in system.cloud.objects(BUCKET, "data/")? {
+        if let Some(prefix) = object.key.strip_suffix(MANIFEST) {
+            let manifest = Manifest::parse(&system.cloud.object(BUCKET, &object.key)?, prefix)?;
+            manifests.insert(object.key, manifest);
+        }
+    }
+    Ok(manifests)
+}
+
+/// The file that holds an object's bytes.
+pub fn object_file(system: &System, key: &str) -> Result<PathBuf> {
+    let objects = system.cloud.objects(BUCKET, key)?;
+    let object = objects.into_iter().find(|object| object.key == key);
+    Ok(object.with_context(|| format!("no object {key}"))?.file)
+}
+
+/// An ext4 filesystem of `content` on a whole disk; needs no root.
+pub fn ext4_disk(path: &Path, content: &Path, bytes: u64) -> Result<Disk> {
+    let disk = Disk::raw(path, bytes)?;
+    run(Command::new("mkfs.ext4").args(["-q", "-F", "-L", "data", "-d"]).arg(content).arg(path))?;
+    Ok(disk)
+}
+
+fn fill(content: &Path) -> Result<()> {
+    fs::create_dir_all(content.join("etc"))?;
+    fs::write(content.join("etc/passwd"), "root:x:0:0:root:/root:/bin/bash\n")?;
+    fs::write(content.join("etc/empty"), "")?;
+    fs::hard_link(content.join("etc/passwd"), content.join("etc/passwd-"))?;
+    std::os::unix::fs::symlink("passwd", content.join("etc/users"))?;
+    let mut noise = vec![0; 40 << 20];
+    fs::File::open("/dev/urandom")?.read_exact(&mut noise)?;
+    fs::write(content.join("noise"), noise)?;
+    Ok(())
+}
+
+/// Waits until a condition holds; the error says which did not.
+pub async fn eventually(what: &str, holds: impl Fn() -> bool) -> Result<()> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !holds() {
+        ensure!(tokio::time::Instant::now() < deadline, "did not happen within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// Asserts that an execution succeeded; the error says how it failed.
+pub fn assert_succeeded(execution: &ExecutionResult) -> Result<()> {
+    ensure!(
+        execution.status == ExecutionStatus::Succeeded,
+        "the execution ended as {}: {}: {}\nstates: {:?}",
+        execution.status,
+        execution.error.as_deref().unwrap_or_default(),
+        execution.cause.as_deref().unwrap_or_default(),
+        execution.state_names()
+    );
+    Ok(())
+}
+
+/// Asserts that an execution failed with this error, and that its cause says all of `words`.
+pub fn assert_failed(execution: &ExecutionResult, error: &str, words: &[&str]) -> Result<()> {
+    let cause = execution.cause.as_deref().unwrap_or_default();
+    ensure!(
+        execution.status == ExecutionStatus::Failed && execution.error.as_deref() == Some(error),
+        "expected {error}, but the execution ended as {}: {}: {cause}\nstates: {:?}",
+        execution.status,
+        execution.error.as_deref().unwrap_or_default(),
+        execution.state_names()
+    );
+    for word in words {
+        ensure!(cause.contains(word), "the cause does not say {word:?}: {cause}");
+    }
+    Ok(())
+}
