@@ -1,0 +1,73 @@
+//! From a writer on a thread to a complete object, or to none.
+
+use domain::part::PartPlan;
+use tokio_util::sync::CancellationToken;
+
+use super::{Finished, ObjectSink, ObjectUpload, Stored, StreamReader, StreamWriter, channel};
+use crate::error::{Error, Result};
+
+/// Uploads what `produce` writes, and completes the object only when `produce` returned its proof.
+///
+/// `produce` runs on a blocking thread. The first failure is returned, whichever side it was on; one that follows from it is logged. `sent` hears of bytes
+/// as the upload takes them.
+pub async fn transfer<T: Send + 'static>(
+    sink: &dyn ObjectSink,
+    key: &str,
+    plan: PartPlan,
+    stop: &CancellationToken,
+    sent: impl Fn(u64) + Send + Sync,
+    produce: impl FnOnce(StreamWriter) -> Result<(T, Finished)> + Send + 'static,
+) -> Result<(T, Stored)> {
+    if stop.is_cancelled() {
+        return Err(Error::interrupted());
+    }
+    let mut upload = sink.begin(key, plan).await?;
+    let (writer, reader) = channel();
+    let producer = tokio::task::spawn_blocking(move || produce(writer));
+    // The reader ends with this call, so a producer that still writes is told.
+    let drained = drain(upload.as_mut(), reader, stop, sent).await;
+    let produced =
+        producer.await.unwrap_or_else(|panic| Err(Error::internal(format!("write {}", sink.locate(key)), panic)));
+    match (drained, outcome) {
+        (Ok(()), Ok((result, proof))) if !stop.is_cancelled() => {
+            let stored = upload.complete(proof).await?;
+            Ok((result, stored))
+        }
+        (Ok(()), Ok(_)) => {
+            upload.abort().await;
+            Err(Error::interrupted())
+        }
+        (Ok(()), Err(error)) => {
+            upload.abort().await;
+            Err(error)
+        }
+        (Err(error), outcome) => {
+            if let Err(consequence) = outcome {
+                tracing::debug!(error = consequence.chain(), "the writer ended after the upload had failed");
+            }
+            upload.abort().await;
+            Err(error)
+        }
+    }
+}
+
+async fn drain(
+    upload: &mut dyn ObjectUpload,
+    mut reader: StreamReader,
+    stop: &CancellationToken,
+    sent: impl Fn(u64),
+) -> Result<()> {
+    let copy = async {
+        while let Some(chunk) = reader.next().await {
+            let bytes = chunk.len() as u64;
+            upload.write(chunk).await?;
+            sent(bytes);
+        }
+        Ok(())
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(Error::interrupted()),
+        result = copy => result,
+    }
+}
