@@ -1,5 +1,6 @@
 //! Where exports are: an S3 URL, or a directory that holds what a bucket would.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -7,7 +8,7 @@ use domain::id::{BucketName, InvalidId};
 
 /// `s3://bucket/key` or `file:///path`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Location {
+pub(crate) enum Location {
     /// An object, or a prefix when the key is empty or ends in `/`.
     S3 {
         /// The bucket.
@@ -21,7 +22,7 @@ pub enum Location {
 
 /// A location of no known form.
 #[derive(Debug, thiserror::Error)]
-pub enum InvalidLocation {
+pub(crate) enum InvalidLocation {
     /// Neither scheme.
     #[error("{0:?} is neither s3://bucket/key nor file:///path")]
     Scheme(String),
@@ -36,6 +37,25 @@ pub enum InvalidLocation {
     /// A relative file URL.
     #[error("{0:?} is not absolute: a file URL begins with file:///")]
     Relative(String),
+}
+
+impl Location {
+    /// The location of a key under this one.
+    pub(crate) fn join(&self, key: &str) -> Self {
+        match self {
+            Self::S3 { bucket, key: prefix } => Self::S3 { bucket: bucket.clone(), key: format!("{prefix}{key}") },
+            Self::File(path) => Self::File(path.join(key)),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::S3 { bucket, key } => write!(f, "s3://{bucket}/{key}"),
+            Self::File(path) => write!(f, "file://{}", path.display()),
+        }
+    }
 }
 
 impl FromStr for Location {

@@ -13,7 +13,7 @@ use crate::location::Location;
 
 /// Something that holds objects by key.
 #[derive(Debug, Clone)]
-pub enum Store {
+pub(crate) enum Store {
     /// A bucket.
     Bucket {
         /// The client.
@@ -27,16 +27,24 @@ pub enum Store {
 
 /// A manifest and the store in which its keys have a meaning.
 #[derive(Debug)]
-pub struct Export {
+pub(crate) struct Export {
     /// The store.
-    pub store: Store,
+    pub(crate) store: Store,
     /// The manifest.
-    pub manifest: Manifest,
+    pub(crate) manifest: Manifest,
 }
 
 impl Store {
+    /// The bucket or directory at a location; what comes after the bucket's name is ignored.
+    pub(crate) async fn of(location: &Location) -> Self {
+        match location {
+            Location::S3 { bucket, .. } => Self::Bucket { client: crate::client::s3().await, name: bucket.clone() },
+            Location::File(path) => Self::Directory(path.clone()),
+        }
+    }
+
     /// A whole object.
-    pub async fn get(&self, key: &str) -> Result<Vec<u8>> {
+    pub(crate) async fn get(&self, key: &str) -> Result<Vec<u8>> {
         match self {
             Self::Bucket { client, name } => {
                 let object = client.get_object().bucket(name.as_str()).key(key).send().await;
@@ -51,7 +59,7 @@ impl Store {
     }
 
     /// `length` bytes of an object from `offset`: one ranged read.
-    pub async fn get_range(&self, key: &str, offset: u64, length: u64) -> Result<Vec<u8>> {
+    pub(crate) async fn get_range(&self, key: &str, offset: u64, length: u64) -> Result<Vec<u8>> {
         match self {
             Self::Bucket { client, name } => {
                 let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
@@ -71,7 +79,7 @@ impl Store {
     }
 
     /// The keys that begin with `prefix`, in order.
-    pub async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         match self {
             Self::Bucket { client, name } => {
                 let mut pages = client.list_objects_v2().bucket(name.as_str()).prefix(prefix).into_paginator().send();
@@ -94,13 +102,13 @@ impl Store {
 
 impl Export {
     /// Opens the export whose manifest is at `location`.
-    pub async fn open(location: &Location, config: impl AsyncFnOnce() -> Client) -> Result<Self> {
+    pub(crate) async fn open(location: &Location) -> Result<Self> {
         match location {
             Location::S3 { bucket, key } => {
                 let Some(prefix) = key.strip_suffix(domain::key::MANIFEST) else {
                     bail!("s3://{bucket}/{key} is not a manifest: its key ends in {}", domain::key::MANIFEST);
                 };
-                let store = Store::Bucket { client: config().await, name: bucket.clone() };
+                let store = Store::of(location).await;
                 let manifest = Manifest::parse(&store.get(key).await?, prefix)
                     .with_context(|| format!("read the manifest s3://{bucket}/{key}"))?;
                 Ok(Self { store, manifest })

@@ -1,0 +1,62 @@
+//! What has been exported, from the catalog.
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use domain::conclusion::CatalogRow;
+
+use crate::location::Location;
+use crate::store::Store;
+
+/// List finished exports, oldest backup first.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// The bucket (s3://bucket), or the directory that holds a copy of it (file:///path).
+    bucket: Location,
+    /// Only exports of this resource: a volume's or instance's id.
+    #[arg(long, value_name = "ID")]
+    resource: Option<String>,
+    /// One JSON document a line instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+impl List {
+    pub(crate) async fn run(self) -> Result<()> {
+        let store = Store::of(&self.bucket).await;
+        let mut rows = Vec::new();
+        for key in store.list("catalog/exports/").await? {
+            let row: CatalogRow = serde_json::from_slice(&store.get(&key).await?).with_context(|| format!("read {key}"))?;
+            if self.resource.as_ref().is_none_or(|resource| *resource == row.resource_id) {
+                rows.push(row);
+            }
+        }
+        rows.sort_by(|a, b| (a.created_at, &a.export_id).cmp(&(b.created_at, &b.export_id)));
+        if rows.is_empty() {
+            eprintln!("no finished exports in {}", self.bucket);
+        }
+        for row in rows {
+            if self.json {
+                println!("{}", serde_json::to_string(&row)?);
+            } else {
+                print(&self.bucket, &row);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn print(bucket: &Location, row: &CatalogRow) {
+    let deleted = if row.recovery_point_deleted { ", recovery point deleted" } else { "" };
+    println!(
+        "{}  {} {}  {} bytes of {}  verified by {}{deleted}",
+        row.created_at.strftime("%Y-%m-%d %H:%M:%SZ"),
+        row.resource_type,
+        row.resource_id,
+        row.bytes,
+        row.uncompressed_bytes,
+        row.verify.name(),
+    );
+    for manifest in &row.manifests {
+        println!("    {}", bucket.join(manifest));
+    }
+}
