@@ -1,1 +1,15 @@
-//! Stub.
+//! The Lambdas of AWS Backup Export, one for each state of the state machine, and the reaper.
+//!
+//! Lambdas decide, the state machine routes: every one of them answers at once, is safe to call twice, and fails with
+//! a [failure kind](domain::failure::Kind) as its `errorType`. Each binary is a few lines; what it decides is in the module of its name.
+//! Read [`plan`] first, then [`cleanup`].
+
+pub mod aws;
+pub mod bucket;
+pub mod claim;
+pub mod error;
+pub mod executions;
+pub mod plan;
+pub mod restore;
+pub mod runtime;
+pub mod volume;

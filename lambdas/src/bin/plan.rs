@@ -1,0 +1,28 @@
+//! Decides whether a recovery point is exported, and how: refuses what cannot be, claims what will be.
+
+use backup_export_lambdas::bucket::Bucket;
+use backup_export_lambdas::plan::{Planner, Request};
+use backup_export_lambdas::runtime;
+use domain::settings::Settings;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = runtime::config().await;
+    // A wrong setting is told by every execution that meets it, not only in a log of a process that did not start.
+    let planner = Settings::read(&runtime::variable).map(|settings| Planner {
+        backup: aws_sdk_backup::Client::new(&config),
+        ec2: aws_sdk_ec2::Client::new(&config),
+        bucket: Bucket::new(
+            &runtime::s3(&config),
+            &settings.bucket,
+            &settings.bucket_owner,
+        ),
+        sfn: aws_sdk_sfn::Client::new(&config),
+        settings,
+    });
+    runtime::serve(|request: Request| async {
+        let planner = planner.as_ref().map_err(|error| error.clone())?;
+        planner.decide(request, jiff::Timestamp::now()).await
+    })
+    .await
+}

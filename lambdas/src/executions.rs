@@ -1,0 +1,55 @@
+//! Whether an execution still works, and which state machine it belongs to.
+
+use aws_sdk_sfn::Client;
+use aws_sdk_sfn::types::ExecutionStatus;
+use domain::id::ExecutionArn;
+
+use crate::aws::Failure;
+use crate::error::Error;
+
+/// Whether `execution` still runs. Its history is kept for ninety days: one that is not known any more ended long ago.
+pub async fn is_running(client: &Client, execution: &ExecutionArn) -> Result<bool, Error> {
+    let result = client
+        .describe_execution()
+        .execution_arn(execution.as_str())
+        .send()
+        .await;
+    match result.map_err(|error| Failure::of(&error)) {
+        Ok(output) => Ok(matches!(
+            output.status,
+            ExecutionStatus::Running | ExecutionStatus::PendingRedrive
+        )),
+        Err(failure) if failure.is(&["ExecutionDoesNotExist"]) => Ok(false),
+        Err(failure) => Err(failure.during(format!("describe the execution {execution}"))),
+    }
+}
+
+/// Whether `execution` is one of `state_machine`: another installation in the same account cleans up after itself.
+pub fn belongs_to(execution: &ExecutionArn, state_machine: &str) -> bool {
+    let name = |arn: &str| {
+        let parts: Vec<String> = arn.splitn(8, ':').map(str::to_owned).collect();
+        (parts.len() >= 7).then(|| (parts[3].clone(), parts[4].clone(), parts[6].clone()))
+    };
+    name(execution.as_str()).is_some_and(|execution| name(state_machine) == Some(execution))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executions_belong_to_the_state_machine_of_their_name() {
+        let ours: ExecutionArn = "arn:aws:states:us-east-1:123456789012:execution:export:run-1"
+            .parse()
+            .unwrap();
+        assert!(belongs_to(&ours, "arn:aws:states:us-east-1:123456789012:stateMachine:export"));
+        for other in [
+            "arn:aws:states:us-east-1:123456789012:stateMachine:export-2",
+            "arn:aws:states:eu-west-1:123456789012:stateMachine:export",
+            "export",
+            "",
+        ] {
+            assert!(!belongs_to(&ours, other), "{other}");
+        }
+    }
+}
