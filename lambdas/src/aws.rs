@@ -2,9 +2,9 @@
 
 use std::fmt::Display;
 
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_sdk_s3::error::SdkError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use domain::failure::{Kind, chain};
 
 use crate::error::Error;
@@ -38,29 +38,17 @@ impl Failure {
             (None, None, Some(status)) => format!("HTTP status {status}"),
             (None, None, None) => chain(error),
         };
-        Self {
-            kind: kind_of(code.as_deref(), status),
-            code,
-            status,
-            text,
-        }
+        Self { kind: kind_of(code.as_deref(), status), code, status, text }
     }
 
     /// An answer that makes no sense.
     pub fn malformed(text: String) -> Self {
-        Self {
-            kind: Kind::Internal,
-            code: None,
-            status: None,
-            text,
-        }
+        Self { kind: Kind::Internal, code: None, status: None, text }
     }
 
     /// Whether the service's code is one of `codes`.
     pub fn is(&self, codes: &[&str]) -> bool {
-        self.code
-            .as_deref()
-            .is_some_and(|code| codes.contains(&code))
+        self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
 
     /// Whether what was asked for is not there.
@@ -70,16 +58,13 @@ impl Failure {
         }
         self.status == Some(404)
             || self.code.as_deref().is_some_and(|code| {
-                code.ends_with(".NotFound")
-                    || code.starts_with("NoSuch")
-                    || code == "ResourceNotFoundException"
+                code.ends_with(".NotFound") || code.starts_with("NoSuch") || code == "ResourceNotFoundException"
             })
     }
 
     /// Whether the condition of a conditional write did not hold, or could not be decided.
     pub fn is_precondition_failed(&self) -> bool {
-        matches!(self.status, Some(409 | 412))
-            || self.is(&["PreconditionFailed", "ConditionalRequestConflict"])
+        matches!(self.status, Some(409 | 412)) || self.is(&["PreconditionFailed", "ConditionalRequestConflict"])
     }
 
     /// The error of having tried `action`.
@@ -100,7 +85,11 @@ fn kind_of(code: Option<&str>, status: Option<u16>) -> Kind {
         || code.starts_with("TooManyRequests")
         || matches!(
             code,
-            "RequestLimitExceeded" | "SlowDown" | "RequestThrottled" | "EC2ThrottledException" | "BandwidthLimitExceeded"
+            "RequestLimitExceeded"
+                | "SlowDown"
+                | "RequestThrottled"
+                | "EC2ThrottledException"
+                | "BandwidthLimitExceeded"
         );
     if throttled || status == Some(429) {
         return Kind::Throttled;
@@ -108,7 +97,11 @@ fn kind_of(code: Option<&str>, status: Option<u16>) -> Kind {
     let denied = code.starts_with("AccessDenied")
         || matches!(
             code,
-            "UnauthorizedOperation" | "AuthFailure" | "UnrecognizedClientException" | "AccountProblem" | "AllAccessDisabled"
+            "UnauthorizedOperation"
+                | "AuthFailure"
+                | "UnrecognizedClientException"
+                | "AccountProblem"
+                | "AllAccessDisabled"
         );
     // Credentials that ran out are replaced before the next try.
     let passing = code.starts_with("ExpiredToken")

@@ -47,11 +47,7 @@ pub struct Listed {
 impl Bucket {
     /// The bucket `name`, which must belong to `owner`.
     pub fn new(client: &Client, name: &BucketName, owner: &AccountId) -> Self {
-        Self {
-            client: client.clone(),
-            name: name.clone(),
-            owner: owner.clone(),
-        }
+        Self { client: client.clone(), name: name.clone(), owner: owner.clone() }
     }
 
     /// The bucket of a plan.
@@ -79,7 +75,9 @@ impl Bucket {
         Err(match failure.status {
             Some(404) => failure.as_kind(
                 Kind::BucketNotFound,
-                format!("look up the bucket {name}: it does not exist; create it, or set EXPORT_BUCKET to one that does"),
+                format!(
+                    "look up the bucket {name}: it does not exist; create it, or set EXPORT_BUCKET to one that does"
+                ),
             ),
             Some(301 | 400) => failure.as_kind(
                 Kind::BucketNotFound,
@@ -133,22 +131,14 @@ impl Bucket {
             let why = domain::failure::chain(&error);
             Error::new(Kind::Unavailable, format!("read {}: {why}", self.s3(key)))
         })?;
-        Ok(Some(Object {
-            bytes: bytes.to_vec(),
-            etag,
-        }))
+        Ok(Some(Object { bytes: bytes.to_vec(), etag }))
     }
 
     /// Writes JSON to `key`; `false` when the condition did not hold.
     ///
     /// A write whose answer was lost is tried again by the client and then meets what it wrote itself, so `false`
     /// means "look who wrote it", not "somebody else did".
-    pub async fn put(
-        &self,
-        key: &str,
-        json: Vec<u8>,
-        condition: Condition<'_>,
-    ) -> Result<bool, Error> {
+    pub async fn put(&self, key: &str, json: Vec<u8>, condition: Condition<'_>) -> Result<bool, Error> {
         let request = self
             .client
             .put_object()
@@ -164,9 +154,7 @@ impl Bucket {
         match request.send().await.map_err(|error| Failure::of(&error)) {
             Ok(_) => Ok(true),
             // If-Match on an object that is gone answers 404.
-            Err(failure) if failure.is_precondition_failed() || failure.is(&["NoSuchKey"]) => {
-                Ok(false)
-            }
+            Err(failure) if failure.is_precondition_failed() || failure.is(&["NoSuchKey"]) => Ok(false),
             Err(failure) => Err(failure.during(format!("write {}", self.s3(key)))),
         }
     }
@@ -201,17 +189,13 @@ impl Bucket {
             .send();
         let mut objects = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| {
-                Failure::of(&error).during(format!("list {}", self.s3(prefix)))
-            })?;
-            objects.extend(page.contents.unwrap_or_default().into_iter().filter_map(
-                |object| {
-                    Some(Listed {
-                        key: object.key?,
-                        id: object.e_tag?,
-                    })
-                },
-            ));
+            let page = page.map_err(|error| Failure::of(&error).during(format!("list {}", self.s3(prefix))))?;
+            objects.extend(
+                page.contents
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|object| Some(Listed { key: object.key?, id: object.e_tag? })),
+            );
         }
         Ok(objects)
     }
@@ -231,15 +215,8 @@ impl Bucket {
                 .set_upload_id_marker(upload_marker.take())
                 .send()
                 .await
-                .map_err(|error| {
-                    Failure::of(&error).during(format!("list uploads to {}", self.s3(prefix)))
-                })?;
-            let listed = |upload: MultipartUpload| {
-                Some(Listed {
-                    key: upload.key?,
-                    id: upload.upload_id?,
-                })
-            };
+                .map_err(|error| Failure::of(&error).during(format!("list uploads to {}", self.s3(prefix))))?;
+            let listed = |upload: MultipartUpload| Some(Listed { key: upload.key?, id: upload.upload_id? });
             uploads.extend(page.uploads.unwrap_or_default().into_iter().filter_map(listed));
             if page.is_truncated != Some(true) || page.next_key_marker.is_none() {
                 return Ok(uploads);
@@ -263,9 +240,7 @@ impl Bucket {
         match result.map_err(|error| Failure::of(&error)) {
             Ok(_) => Ok(()),
             Err(failure) if failure.is_not_found() => Ok(()),
-            Err(failure) => {
-                Err(failure.during(format!("abort the upload to {}", self.s3(&upload.key))))
-            }
+            Err(failure) => Err(failure.during(format!("abort the upload to {}", self.s3(&upload.key)))),
         }
     }
 }

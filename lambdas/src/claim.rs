@@ -35,10 +35,7 @@ pub async fn take(bucket: &Bucket, claim: &Claim) -> Result<Claimed, Error> {
             None => {}
         }
     }
-    Err(Error::new(
-        Kind::Unavailable,
-        format!("claim {key}: other executions take and release it all the time"),
-    ))
+    Err(Error::new(Kind::Unavailable, format!("claim {key}: other executions take and release it all the time")))
 }
 
 /// The claim at `key` and its ETag.
@@ -49,10 +46,7 @@ pub async fn read(bucket: &Bucket, key: &str) -> Result<Option<(Claim, String)>,
     let claim = Claim::parse(&object.bytes).map_err(|error| {
         Error::new(
             Kind::Internal,
-            format!(
-                "read {key}: {}; delete the object when no execution works on this export",
-                chain(&error)
-            ),
+            format!("read {key}: {}; delete the object when no execution works on this export", chain(&error)),
         )
     })?;
     Ok(Some((claim, object.etag)))

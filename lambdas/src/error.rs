@@ -18,10 +18,7 @@ pub struct Error {
 impl Error {
     /// An error of a kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-        }
+        Self { kind, message: message.into() }
     }
 }
 
@@ -39,10 +36,7 @@ impl From<InvalidSettings> for Error {
 
 impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
-        Self {
-            error_type: error.kind.name().to_owned(),
-            error_message: error.message,
-        }
+        Self { error_type: error.kind.name().to_owned(), error_message: error.message }
     }
 }
 

@@ -9,16 +9,9 @@ use crate::error::Error;
 
 /// Whether `execution` still runs. Its history is kept for ninety days: one that is not known any more ended long ago.
 pub async fn is_running(client: &Client, execution: &ExecutionArn) -> Result<bool, Error> {
-    let result = client
-        .describe_execution()
-        .execution_arn(execution.as_str())
-        .send()
-        .await;
+    let result = client.describe_execution().execution_arn(execution.as_str()).send().await;
     match result.map_err(|error| Failure::of(&error)) {
-        Ok(output) => Ok(matches!(
-            output.status,
-            ExecutionStatus::Running | ExecutionStatus::PendingRedrive
-        )),
+        Ok(output) => Ok(matches!(output.status, ExecutionStatus::Running | ExecutionStatus::PendingRedrive)),
         Err(failure) if failure.is(&["ExecutionDoesNotExist"]) => Ok(false),
         Err(failure) => Err(failure.during(format!("describe the execution {execution}"))),
     }
@@ -39,9 +32,7 @@ mod tests {
 
     #[test]
     fn executions_belong_to_the_state_machine_of_their_name() {
-        let ours: ExecutionArn = "arn:aws:states:us-east-1:123456789012:execution:export:run-1"
-            .parse()
-            .unwrap();
+        let ours: ExecutionArn = "arn:aws:states:us-east-1:123456789012:execution:export:run-1".parse().unwrap();
         assert!(belongs_to(&ours, "arn:aws:states:us-east-1:123456789012:stateMachine:export"));
         for other in [
             "arn:aws:states:us-east-1:123456789012:stateMachine:export-2",

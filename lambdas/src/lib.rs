@@ -6,10 +6,18 @@
 
 pub mod aws;
 pub mod bucket;
+pub mod cause;
 pub mod claim;
+pub mod cleanup;
+pub mod conclude;
+pub mod deletion;
 pub mod error;
 pub mod executions;
 pub mod plan;
+pub mod reaper;
 pub mod restore;
 pub mod runtime;
 pub mod volume;
+
+#[cfg(test)]
+mod testing;

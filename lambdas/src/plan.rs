@@ -56,10 +56,7 @@ impl Planner {
         let export = match event::parse(&request.input) {
             Ok(Input::Export(export)) => export,
             Ok(Input::Ignore(reason)) => {
-                return Ok(Decision::Skip {
-                    reason,
-                    export_id: None,
-                });
+                return Ok(Decision::Skip { reason, export_id: None });
             }
             Err(error) => return Err(Error::new(Kind::MalformedInput, error.to_string())),
         };
@@ -69,10 +66,7 @@ impl Planner {
             return self.without_recovery_point(&export).await;
         };
         let plan = planning::plan(&export, &facts, &self.settings, &request.execution, now)?;
-        let plan = Plan {
-            started_at: request.started_at,
-            ..plan
-        };
+        let plan = Plan { started_at: request.started_at, ..plan };
         match claim::take(&self.bucket, &Claim::new(plan, now)).await? {
             Claimed::Ours(plan) => self.unless_finished(plan).await,
             Claimed::Theirs(held) => self.unless_running(*held).await,
@@ -94,9 +88,7 @@ impl Planner {
                 export_id: Some(held.plan.export_id),
             });
         }
-        Ok(Decision::Clean {
-            previous: Box::new(held.plan),
-        })
+        Ok(Decision::Clean { previous: Box::new(held.plan) })
     }
 
     /// A late duplicate of an event may name a recovery point that was exported and then deleted. Only the catalog's
@@ -132,10 +124,9 @@ impl Planner {
             Ok(point) => point,
             Err(failure) if failure.is_not_found() => return Ok(None),
             Err(failure) if failure.kind == Kind::AccessDenied => {
-                return Err(failure.during(format!(
-                    "{}: AWS Backup answers so for a vault that does not exist, too",
-                    action()
-                )));
+                return Err(
+                    failure.during(format!("{}: AWS Backup answers so for a vault that does not exist, too", action()))
+                );
             }
             Err(failure) => return Err(failure.during(action())),
         };
@@ -151,11 +142,8 @@ impl Planner {
                     return Ok(Some(facts));
                 };
                 let image_facts = image_facts(id, &image);
-                let ids: Vec<SnapshotId> = image_facts
-                    .devices
-                    .iter()
-                    .filter_map(|device| device.snapshot_id.clone())
-                    .collect();
+                let ids: Vec<SnapshotId> =
+                    image_facts.devices.iter().filter_map(|device| device.snapshot_id.clone()).collect();
                 if !ids.is_empty() {
                     let snapshots = self.snapshots(arn, &ids).await?;
                     facts.snapshots = snapshots.iter().filter_map(snapshot_facts).collect();
@@ -174,50 +162,29 @@ impl Planner {
     }
 
     /// By filter, so that one that is gone does not hide the others.
-    async fn snapshots(
-        &self,
-        arn: &RecoveryPointArn,
-        ids: &[SnapshotId],
-    ) -> Result<Vec<Snapshot>, Error> {
+    async fn snapshots(&self, arn: &RecoveryPointArn, ids: &[SnapshotId]) -> Result<Vec<Snapshot>, Error> {
         let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
         let mut pages = self
             .ec2
             .describe_snapshots()
-            .filters(
-                Filter::builder()
-                    .name("snapshot-id")
-                    .set_values(Some(ids))
-                    .build(),
-            )
+            .filters(Filter::builder().name("snapshot-id").set_values(Some(ids)).build())
             .into_paginator()
             .items()
             .send();
         let mut snapshots = Vec::new();
         while let Some(snapshot) = pages.next().await {
-            snapshots.push(snapshot.map_err(|error| {
-                Failure::of(&error).during(format!("describe the snapshots of {arn}"))
-            })?);
+            snapshots.push(
+                snapshot.map_err(|error| Failure::of(&error).during(format!("describe the snapshots of {arn}")))?,
+            );
         }
         Ok(snapshots)
     }
 
-    async fn image(
-        &self,
-        arn: &RecoveryPointArn,
-        id: &ImageId,
-    ) -> Result<Option<Ec2Image>, Error> {
-        let result = self
-            .ec2
-            .describe_images()
-            .image_ids(id.as_str())
-            .include_disabled(true)
-            .send()
-            .await;
+    async fn image(&self, arn: &RecoveryPointArn, id: &ImageId) -> Result<Option<Ec2Image>, Error> {
+        let result = self.ec2.describe_images().image_ids(id.as_str()).include_disabled(true).send().await;
         match result.map_err(|error| Failure::of(&error)) {
             Ok(output) => Ok(output.images.and_then(|images| images.into_iter().next())),
-            Err(failure) if failure.is(&["InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"]) => {
-                Ok(None)
-            }
+            Err(failure) if failure.is(&["InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"]) => Ok(None),
             Err(failure) => Err(failure.during(format!("describe the image of {arn}"))),
         }
     }
@@ -232,10 +199,7 @@ fn finished(export_id: &ExportId, catalog_key: &str) -> Decision {
     }
 }
 
-fn recovery_point_facts(
-    export: &ExportRequest,
-    point: &DescribeRecoveryPointOutput,
-) -> Result<Facts, Error> {
+fn recovery_point_facts(export: &ExportRequest, point: &DescribeRecoveryPointOutput) -> Result<Facts, Error> {
     let arn = &export.recovery_point;
     let missing = |what: &str| {
         let message = format!("describe the recovery point {arn}: AWS Backup gave no {what}");
@@ -259,19 +223,11 @@ fn recovery_point_facts(
         status_message: point.status_message().map(str::to_owned),
         vault_name,
         vault_account,
-        resource_arn: point
-            .resource_arn()
-            .ok_or_else(|| missing("resource ARN"))?
-            .to_owned(),
-        resource_type: point
-            .resource_type()
-            .ok_or_else(|| missing("resource type"))?
-            .to_owned(),
+        resource_arn: point.resource_arn().ok_or_else(|| missing("resource ARN"))?.to_owned(),
+        resource_type: point.resource_type().ok_or_else(|| missing("resource type"))?.to_owned(),
         created_at,
         encrypted: point.is_encrypted(),
-        size_bytes: point
-            .backup_size_in_bytes()
-            .and_then(|bytes| u64::try_from(bytes).ok()),
+        size_bytes: point.backup_size_in_bytes().and_then(|bytes| u64::try_from(bytes).ok()),
         tags: std::collections::BTreeMap::new(),
         image: None,
         snapshots: Vec::new(),
@@ -291,10 +247,7 @@ fn snapshot_facts(snapshot: &Snapshot) -> Option<SnapshotFacts> {
         state: snapshot.state().map_or("unknown", |s| s.as_str()).to_owned(),
         state_message: snapshot.state_message().map(str::to_owned),
         // Absent means that the service does not tell, as everything did before there were tiers.
-        storage_tier: snapshot
-            .storage_tier()
-            .map_or("standard", |tier| tier.as_str())
-            .to_owned(),
+        storage_tier: snapshot.storage_tier().map_or("standard", |tier| tier.as_str()).to_owned(),
         volume_id: snapshot.volume_id().and_then(|id| id.parse().ok()),
         size_gib: u32::try_from(snapshot.volume_size().unwrap_or_default()).unwrap_or_default(),
         kms_key_id: snapshot.kms_key_id().map(str::to_owned),
@@ -304,10 +257,7 @@ fn snapshot_facts(snapshot: &Snapshot) -> Option<SnapshotFacts> {
 fn image_facts(id: &ImageId, image: &Ec2Image) -> ImageFacts {
     let devices = image.block_device_mappings().iter().map(|mapping| DeviceFacts {
         name: mapping.device_name().unwrap_or_default().to_owned(),
-        snapshot_id: mapping
-            .ebs()
-            .and_then(|ebs| ebs.snapshot_id())
-            .and_then(|id| id.parse().ok()),
+        snapshot_id: mapping.ebs().and_then(|ebs| ebs.snapshot_id()).and_then(|id| id.parse().ok()),
     });
     ImageFacts {
         state: image.state().map_or("unknown", |s| s.as_str()).to_owned(),

@@ -238,11 +238,7 @@ impl Restore {
 }
 
 /// Looks whether the volume is usable.
-pub async fn check(
-    ec2: &aws_sdk_ec2::Client,
-    request: Request,
-    now: Timestamp,
-) -> Result<Restore, Error> {
+pub async fn check(ec2: &aws_sdk_ec2::Client, request: Request, now: Timestamp) -> Result<Restore, Error> {
     let Request { plan, volume, restore } = request;
     let Some(restore) = restore else {
         return Err(Error::new(Kind::Internal, "check a restore that was not started"));
@@ -258,14 +254,9 @@ pub async fn check(
     };
     match next_step(state.as_ref(), waiting.turn, is_late, &volume) {
         Step::Wait => Ok(waiting),
-        Step::Use => Ok(Restore {
-            state: State::Ready,
-            wait_seconds: 0,
-            ..waiting
-        }),
-        Step::GiveUp(kind, why) => Err(Error::new(
-            kind,
-            format!("restore {} as {}: {why}", volume.snapshot_id, waiting.volume_id),
-        )),
+        Step::Use => Ok(Restore { state: State::Ready, wait_seconds: 0, ..waiting }),
+        Step::GiveUp(kind, why) => {
+            Err(Error::new(kind, format!("restore {} as {}: {why}", volume.snapshot_id, waiting.volume_id)))
+        }
     }
 }

@@ -23,9 +23,7 @@ where
 
 /// The configuration that all clients of the process share.
 pub async fn config() -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     // A Lambda has a minute: an attempt that hangs must leave time for the next.
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
@@ -42,11 +40,8 @@ pub async fn config() -> SdkConfig {
 
 /// The S3 client. An endpoint of one's own has no host name for each bucket.
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
-    let own_endpoint =
-        env::var_os("AWS_ENDPOINT_URL_S3").or_else(|| env::var_os("AWS_ENDPOINT_URL"));
-    let config = aws_sdk_s3::config::Builder::from(config)
-        .force_path_style(own_endpoint.is_some())
-        .build();
+    let own_endpoint = env::var_os("AWS_ENDPOINT_URL_S3").or_else(|| env::var_os("AWS_ENDPOINT_URL"));
+    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint.is_some()).build();
     aws_sdk_s3::Client::from_conf(config)
 }
 

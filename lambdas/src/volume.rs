@@ -1,7 +1,7 @@
 //! Volumes as EC2 shows them, and the tags by which ours are found.
 
-use aws_sdk_ec2::types::{Filter, Tag, Volume, VolumeState};
 use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{Filter, Tag, Volume, VolumeState};
 use domain::id::VolumeId;
 
 use crate::aws::Failure;
@@ -28,12 +28,7 @@ pub async fn tagged(ec2: &Client, key: &str, value: Option<&str>) -> Result<Vec<
         Some(value) => Filter::builder().name(format!("tag:{key}")).values(value),
         None => Filter::builder().name("tag-key").values(key),
     };
-    let mut pages = ec2
-        .describe_volumes()
-        .filters(filter.build())
-        .into_paginator()
-        .items()
-        .send();
+    let mut pages = ec2.describe_volumes().filters(filter.build()).into_paginator().items().send();
     let mut volumes = Vec::new();
     while let Some(volume) = pages.next().await {
         volumes.push(volume.map_err(|error| {
@@ -46,9 +41,5 @@ pub async fn tagged(ec2: &Client, key: &str, value: Option<&str>) -> Result<Vec<
 
 /// The value of a volume's tag.
 pub fn tag_of<'a>(volume: &'a Volume, key: &str) -> Option<&'a str> {
-    volume
-        .tags()
-        .iter()
-        .find(|tag| tag.key() == Some(key))
-        .and_then(Tag::value)
+    volume.tags().iter().find(|tag| tag.key() == Some(key)).and_then(Tag::value)
 }

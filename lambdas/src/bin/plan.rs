@@ -12,11 +12,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let planner = Settings::read(&runtime::variable).map(|settings| Planner {
         backup: aws_sdk_backup::Client::new(&config),
         ec2: aws_sdk_ec2::Client::new(&config),
-        bucket: Bucket::new(
-            &runtime::s3(&config),
-            &settings.bucket,
-            &settings.bucket_owner,
-        ),
+        bucket: Bucket::new(&runtime::s3(&config), &settings.bucket, &settings.bucket_owner),
         sfn: aws_sdk_sfn::Client::new(&config),
         settings,
     });

@@ -1,0 +1,15 @@
+//! Removes what an execution made and does not need, one turn a call, and says in a person's words why the export failed.
+
+use backup_export_lambdas::cleanup::{Cleaner, Request};
+use backup_export_lambdas::runtime;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = runtime::config().await;
+    let cleaner = Cleaner {
+        batch: aws_sdk_batch::Client::new(&config),
+        ec2: aws_sdk_ec2::Client::new(&config),
+        s3: runtime::s3(&config),
+    };
+    runtime::serve(|request: Request| cleaner.run(request)).await
+}

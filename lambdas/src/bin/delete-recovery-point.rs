@@ -1,0 +1,12 @@
+//! Decides whether the exported recovery point may be deleted, deletes it, and says so only when it is gone.
+
+use backup_export_lambdas::deletion::{self, Request};
+use backup_export_lambdas::runtime;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = runtime::config().await;
+    let backup = aws_sdk_backup::Client::new(&config);
+    let s3 = runtime::s3(&config);
+    runtime::serve(|request: Request| deletion::run(&backup, &s3, request)).await
+}

@@ -1,0 +1,27 @@
+//! Decides which executions died without cleaning up, and cleans up after them.
+
+use backup_export_lambdas::cleanup::Cleaner;
+use backup_export_lambdas::reaper::{Reaper, Settings};
+use backup_export_lambdas::runtime;
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = runtime::config().await;
+    let cleaner = Cleaner {
+        batch: aws_sdk_batch::Client::new(&config),
+        ec2: aws_sdk_ec2::Client::new(&config),
+        s3: runtime::s3(&config),
+    };
+    let reaper = Settings::read(&runtime::variable).map(|settings| Reaper {
+        cleaner,
+        sfn: aws_sdk_sfn::Client::new(&config),
+        settings,
+    });
+    let reaper = &reaper;
+    runtime::serve(|event: Value| async move {
+        let reaper = reaper.as_ref().map_err(|error| error.clone())?;
+        Box::pin(reaper.run(&event)).await
+    })
+    .await
+}

@@ -1,0 +1,234 @@
+//! What a caught error says to a person.
+//!
+//! Step Functions hands over a name and a text, which for a Lambda is `{"errorType", "errorMessage"}` and for a Batch job its whole
+//! description. The worker's own last word, where it left one, says most.
+
+use std::collections::BTreeMap;
+
+use domain::failure::{CaughtError, Failure, Kind};
+use domain::plan::{Plan, PlannedVolume};
+use serde_json::Value;
+
+/// A cause of a failed execution may have 32,768 characters; nobody reads that many.
+const MAX_CAUSE_CHARS: usize = 4_000;
+
+/// Reads a caught error. `last_words` are the workers', by volume key.
+pub fn explain(plan: Option<&Plan>, caught: &CaughtError, last_words: &BTreeMap<String, Failure>) -> Failure {
+    let failure = match serde_json::from_str::<Value>(&caught.cause) {
+        Ok(cause) if field(&cause, "jobName").is_some() => job(plan, &cause, last_words),
+        Ok(cause) => lambda(caught, &cause).unwrap_or_else(|| plain(caught)),
+        Err(_) => plain(caught),
+    };
+    Failure { cause: shorten(&failure.cause), ..failure }
+}
+
+fn plain(caught: &CaughtError) -> Failure {
+    let cause = match (caught.error.as_str(), caught.cause.trim()) {
+        ("States.Timeout", "") => "a step took longer than its timeout".to_owned(),
+        (error, "") => format!("{error}, without a cause"),
+        (_, cause) => cause.to_owned(),
+    };
+    Failure { error: caught.error.clone(), cause }
+}
+
+fn lambda(caught: &CaughtError, cause: &Value) -> Option<Failure> {
+    let message = field(cause, "errorMessage")?.as_str()?;
+    let error = field(cause, "errorType")
+        .and_then(Value::as_str)
+        .filter(|name| Kind::from_name(name).is_some())
+        .unwrap_or(&caught.error);
+    Some(Failure { error: error.to_owned(), cause: message.to_owned() })
+}
+
+fn job(plan: Option<&Plan>, job: &Value, last_words: &BTreeMap<String, Failure>) -> Failure {
+    let name = text(job, "jobName").unwrap_or_default();
+    let container = field(job, "container");
+    let last_attempt = field(job, "attempts").and_then(Value::as_array).and_then(|attempts| attempts.last());
+    let attempt_container = last_attempt.and_then(|attempt| field(attempt, "container"));
+    let of_containers =
+        |key: &str| [attempt_container, container].into_iter().flatten().find_map(|container| field(container, key));
+    let exit_code = of_containers("exitCode").and_then(Value::as_i64);
+    let reason = of_containers("reason").and_then(Value::as_str);
+    let log = of_containers("logStreamName").and_then(Value::as_str);
+    let status_reason =
+        last_attempt.and_then(|attempt| text(attempt, "statusReason")).or_else(|| text(job, "statusReason"));
+    let attempts = field(job, "attempts").and_then(Value::as_array).map_or(0, Vec::len);
+
+    let volume = plan.and_then(|plan| volume_of(plan, name));
+    let last_word = volume.and_then(|volume| last_words.get(&volume.key));
+    let kind = kind_of(exit_code, status_reason);
+    // An earlier attempt may have left a word that is not about the end.
+    let error = last_word
+        .filter(|word| agrees(word, exit_code))
+        .map_or_else(|| kind.name().to_owned(), |word| word.error.clone());
+
+    let what = match volume {
+        Some(volume) if name == volume.verify_job_name => format!("verify {}", volume.key),
+        Some(volume) => format!("export {}", volume.key),
+        None => "run a job".to_owned(),
+    };
+    let mut cause = match last_word {
+        Some(word) => format!("{what}: {}", word.cause),
+        None => format!("{what}: the worker left no word"),
+    };
+    let mut details = vec![format!("job {name}")];
+    if let Some(id) = text(job, "jobId") {
+        details.push(format!("id {id}"));
+    }
+    if let Some(code) = exit_code {
+        details.push(format!("exit code {code}"));
+    }
+    if attempts > 1 {
+        details.push(format!("{attempts} attempts"));
+    }
+    if let Some(reason) = status_reason {
+        details.push(format!("status reason {reason:?}"));
+    }
+    if let Some(reason) = reason {
+        details.push(format!("container: {reason:?}"));
+    }
+    if let Some(log) = log {
+        details.push(format!("log stream {log}"));
+    }
+    if status_reason.is_some_and(|reason| reason.contains("exceeded timeout")) {
+        details.push("raise EXPORT_TIMEOUT_HOURS if the volume needs longer".to_owned());
+    }
+    cause.push_str(&format!(" ({})", details.join(", ")));
+    Failure { error, cause }
+}
+
+fn volume_of<'a>(plan: &'a Plan, job_name: &str) -> Option<&'a PlannedVolume> {
+    plan.volumes.iter().find(|volume| job_name == volume.export_job_name || job_name == volume.verify_job_name)
+}
+
+fn agrees(word: &Failure, exit_code: Option<i64>) -> bool {
+    match (Kind::from_name(&word.error), exit_code) {
+        (Some(kind), Some(code)) => i64::from(kind.exit_code()) == code,
+        (Some(_), None) => false,
+        (None, _) => false,
+    }
+}
+
+fn kind_of(exit_code: Option<i64>, status_reason: Option<&str>) -> Kind {
+    let reason = status_reason.unwrap_or_default();
+    if reason.starts_with("Host EC2") || reason.contains("exceeded timeout") {
+        return Kind::Interrupted;
+    }
+    match exit_code {
+        Some(code) => Kind::from_exit_code(i32::try_from(code).unwrap_or(-1)),
+        // Never ran: no image, no instance, terminated in the queue.
+        None => Kind::Unavailable,
+    }
+}
+
+/// Step Functions spells the keys of AWS's answers with a capital, Lambda without.
+fn field<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    let mut capital = key.to_owned();
+    if let Some(first) = capital.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    value.get(key).or_else(|| value.get(capital)).filter(|value| !value.is_null())
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    field(value, key).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(MAX_CAUSE_CHARS) {
+        Some((end, _)) => format!("{} …", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::sample_plan;
+    use serde_json::json;
+
+    fn caught(error: &str, cause: impl Into<String>) -> CaughtError {
+        CaughtError { error: error.into(), cause: cause.into() }
+    }
+
+    fn job_cause(name: &str, exit_code: i64) -> String {
+        json!({
+            "JobName": name, "JobId": "0a1b", "Status": "FAILED", "StatusReason": "Essential container in task exited",
+            "Attempts": [
+                {"Container": {"ExitCode": 75, "LogStreamName": "first"}, "StatusReason": "x"},
+                {"Container": {"ExitCode": exit_code, "LogStreamName": "worker/default/abc"},
+                 "StatusReason": "Essential container in task exited"}
+            ],
+            "Container": {"ExitCode": exit_code, "LogStreamName": "worker/default/abc"}
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn a_lambda_error_is_its_type_and_message() {
+        let cause = json!({"errorType": "RestoreFailed", "errorMessage": "make a volume", "stackTrace": []});
+        let failure = explain(None, &caught("RestoreFailed", cause.to_string()), &BTreeMap::new());
+        assert_eq!(failure, Failure::new(Kind::RestoreFailed, "make a volume"));
+
+        let crash = json!({"errorType": "Runtime.ExitError", "errorMessage": "exited"});
+        let failure = explain(None, &caught("Runtime.ExitError", crash.to_string()), &BTreeMap::new());
+        assert_eq!(failure.error, "Runtime.ExitError");
+    }
+
+    #[test]
+    fn a_job_says_what_the_worker_said() {
+        let plan = sample_plan();
+        let volume = &plan.volumes[0];
+        let word = Failure::new(Kind::ReadFailed, "read 4096 bytes at 8192 of /dev/nvme1n1: I/O error");
+        let words = BTreeMap::from([(volume.key.clone(), word)]);
+        let cause = job_cause(&volume.export_job_name, 74);
+        let failure = explain(Some(&plan), &caught("States.TaskFailed", cause), &words);
+        assert_eq!(failure.error, "ReadFailed");
+        for part in ["I/O error", "exit code 74", "2 attempts", "worker/default/abc", "0a1b", &volume.key] {
+            assert!(failure.cause.contains(part), "{part}: {}", failure.cause);
+        }
+    }
+
+    #[test]
+    fn a_word_of_an_earlier_attempt_does_not_name_the_end() {
+        let plan = sample_plan();
+        let volume = &plan.volumes[0];
+        let words = BTreeMap::from([(volume.key.clone(), Failure::new(Kind::Unavailable, "S3 answered 503"))]);
+        let cause = job_cause(&volume.export_job_name, 137);
+        let failure = explain(Some(&plan), &caught("States.TaskFailed", cause), &words);
+        assert_eq!(failure.error, "Interrupted");
+        assert!(failure.cause.contains("S3 answered 503"));
+    }
+
+    #[test]
+    fn a_silent_worker_is_judged_by_its_exit_code() {
+        let plan = sample_plan();
+        let name = plan.volumes[0].verify_job_name.clone();
+        let failure = explain(Some(&plan), &caught("States.TaskFailed", job_cause(&name, 65)), &BTreeMap::new());
+        assert_eq!(failure.error, "VerificationFailed");
+        assert!(failure.cause.starts_with("verify vol-"), "{}", failure.cause);
+    }
+
+    #[test]
+    fn a_job_that_never_ran_or_lost_its_host_is_told_apart() {
+        let host = json!({"JobName": "x", "StatusReason": "Host EC2 (instance i-1) terminated.", "Attempts": [], "Container": {}});
+        let failure = explain(None, &caught("States.TaskFailed", host.to_string()), &BTreeMap::new());
+        assert_eq!(failure.error, "Interrupted");
+        let timeout = json!({"JobName": "x", "StatusReason": "Job attempt duration exceeded timeout", "Container": {"ExitCode": 137}});
+        let failure = explain(None, &caught("States.TaskFailed", timeout.to_string()), &BTreeMap::new());
+        assert!(failure.cause.contains("EXPORT_TIMEOUT_HOURS"), "{}", failure.cause);
+        let never = json!({"jobName": "x", "statusReason": "CannotPullContainerError", "attempts": []});
+        let failure = explain(None, &caught("States.TaskFailed", never.to_string()), &BTreeMap::new());
+        assert_eq!(failure.error, "Unavailable");
+        assert!(failure.cause.contains("CannotPullContainerError"));
+    }
+
+    #[test]
+    fn anything_else_is_passed_on_as_it_is() {
+        let failure = explain(None, &caught("States.Timeout", ""), &BTreeMap::new());
+        assert_eq!(failure.error, "States.Timeout");
+        assert!(failure.cause.contains("timeout"));
+        let failure = explain(None, &caught("Lambda.Unknown", "x".repeat(9_000)), &BTreeMap::new());
+        assert!(failure.cause.chars().count() < 4_100);
+    }
+}

@@ -1,0 +1,243 @@
+//! The cleanup Lambda: whatever an execution made and does not need goes away, on every path.
+//!
+//! It needs the plan alone. What is to be removed is found by tags and derived names, so that a lost answer or a lost Lambda hides nothing.
+//! One call is one turn: it removes what can be removed now and says what is left. An error of one thing does not keep the others
+//! from being tried. The reaper makes the same turns for executions that died.
+
+mod jobs;
+mod objects;
+mod volumes;
+
+use domain::failure::{CaughtError, Failure, Kind};
+use domain::id::ExecutionArn;
+use domain::plan::Plan;
+use serde::{Deserialize, Serialize};
+
+use crate::bucket::Bucket;
+use crate::error::Error;
+use crate::{cause, claim};
+
+/// The clients that a turn needs.
+#[derive(Debug, Clone)]
+pub struct Cleaner {
+    /// AWS Batch.
+    pub batch: aws_sdk_batch::Client,
+    /// EC2.
+    pub ec2: aws_sdk_ec2::Client,
+    /// S3.
+    pub s3: aws_sdk_s3::Client,
+}
+
+/// What the state machine passes.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Request {
+    /// The plan of the execution that is cleaned up after.
+    pub plan: Plan,
+    /// What was caught, if anything.
+    pub failure: Option<CaughtError>,
+    /// What the last turn said.
+    pub cleanup: Option<Cleanup>,
+    /// Whether the claim goes too: when a later execution cleans up after a dead one.
+    #[serde(default)]
+    pub release: bool,
+}
+
+/// `$.cleanup`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cleanup {
+    /// How it stands.
+    #[serde(default)]
+    pub state: State,
+    /// How many turns there were.
+    pub turn: u32,
+    /// How long to wait before the next.
+    #[serde(default)]
+    pub wait_seconds: u32,
+    /// What was removed, over all turns.
+    #[serde(default)]
+    pub removed: Vec<String>,
+    /// What is left, and why.
+    #[serde(default)]
+    pub remaining: Vec<String>,
+    /// What was caught, as a person reads it.
+    #[serde(default)]
+    pub failure: Option<Failure>,
+}
+
+/// How a cleanup stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// Call again.
+    #[default]
+    Pending,
+    /// Nothing is left.
+    Done,
+    /// Something is left that does not go; the reaper will go on.
+    GaveUp,
+}
+
+/// What one turn did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// What it removed or asked to be removed.
+    pub removed: Vec<String>,
+    /// What is there still.
+    pub remaining: Vec<String>,
+    /// What could not be looked at or removed.
+    pub errors: Vec<Error>,
+}
+
+impl Turn {
+    fn note(&mut self, result: Result<(), Error>) {
+        if let Err(error) = result {
+            self.errors.push(error);
+        }
+    }
+
+    /// Whether there was nothing left to remove.
+    pub fn is_clean(&self) -> bool {
+        self.remaining.is_empty() && self.errors.is_empty()
+    }
+
+    /// What is left and what went wrong, as text.
+    pub fn leftovers(&self) -> Vec<String> {
+        let errors = self.errors.iter().map(ToString::to_string);
+        self.remaining.iter().cloned().chain(errors).collect()
+    }
+
+    fn is_hopeless(&self) -> bool {
+        !self.errors.is_empty()
+            && self.remaining.is_empty()
+            && self.errors.iter().all(|error| !error.kind.is_transient())
+    }
+}
+
+/// How far a turn goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scope {
+    /// Whether objects of volumes without a manifest go: not after success.
+    pub half_objects: bool,
+    /// Whether the workers' last words go: not before they are read.
+    pub last_words: bool,
+    /// Whether a volume that is slow to detach is forced.
+    pub force_detach: bool,
+}
+
+/// About half an hour with the usual waits.
+const MAX_TURNS: u32 = 30;
+/// Turns after which what is refused for good counts as refused.
+const HOPELESS_TURNS: u32 = 4;
+/// Turns that a detachment gets before it is forced.
+const PATIENT_TURNS: u32 = 4;
+/// More names than this make the state machine's data large without telling more.
+const MAX_NAMES: usize = 100;
+
+impl Cleaner {
+    /// One turn of the cleanup of `request.plan`.
+    pub async fn run(&self, request: Request) -> Result<Cleanup, Error> {
+        let Request { plan, failure: caught, cleanup, release } = request;
+        let turn = cleanup.as_ref().map_or(0, |cleanup| cleanup.turn);
+        let before = cleanup.as_ref().and_then(|cleanup| cleanup.failure.clone());
+        let is_explained = before.is_some() || caught.is_none();
+        let failure = match (&caught, before) {
+            (None, _) => None,
+            (Some(_), Some(failure)) => Some(failure),
+            (Some(caught), None) => {
+                let words = objects::last_words(&Bucket::of(&self.s3, &plan), &plan).await;
+                Some(cause::explain(Some(&plan), caught, &words))
+            }
+        };
+        let scope =
+            Scope { half_objects: caught.is_some(), last_words: is_explained, force_detach: turn >= PATIENT_TURNS };
+        let done = self.turn(&plan, scope).await;
+        let state = next_state(&done, turn, is_explained);
+        if state == State::Done && release {
+            claim::release(&Bucket::of(&self.s3, &plan), &plan.claim_key, &plan.execution).await?;
+        }
+        if state == State::GaveUp && release {
+            return Err(Error::new(Kind::CleanupIncomplete, incomplete(&plan.execution, &done.leftovers())));
+        }
+        let mut removed = cleanup.map(|cleanup| cleanup.removed).unwrap_or_default();
+        for name in &done.removed {
+            if removed.len() < MAX_NAMES && !removed.contains(name) {
+                removed.push(name.clone());
+            }
+        }
+        let mut remaining = done.leftovers();
+        remaining.truncate(MAX_NAMES);
+        Ok(Cleanup {
+            state,
+            turn: turn.saturating_add(1),
+            wait_seconds: plan.wait_seconds(turn, 0),
+            removed,
+            remaining,
+            failure,
+        })
+    }
+
+    /// Looks for everything and removes what can be removed now.
+    pub async fn turn(&self, plan: &Plan, scope: Scope) -> Turn {
+        let mut turn = Turn::default();
+        // A worker that still runs would make again what is removed, and it aborts its uploads itself when it is stopped.
+        let jobs_ended = jobs::end(&self.batch, plan, &mut turn).await;
+        self.volumes_of(&plan.execution, jobs_ended, scope.force_detach, &mut turn).await;
+        if jobs_ended {
+            objects::remove(&Bucket::of(&self.s3, plan), plan, scope, &mut turn).await;
+        }
+        turn
+    }
+
+    /// The part of a turn that needs no plan: volumes that carry the execution's tag.
+    pub async fn volumes_of(&self, execution: &ExecutionArn, may_detach: bool, force_detach: bool, turn: &mut Turn) {
+        volumes::remove(&self.ec2, execution, may_detach, force_detach, turn).await;
+    }
+}
+
+/// A failed execution gets a second look: describing is eventually consistent, and a call that was under way when the failure
+/// was caught may have made a volume since. It is also what lets the last words be read before they go.
+fn next_state(turn: &Turn, number: u32, is_explained: bool) -> State {
+    if turn.is_clean() {
+        return if is_explained { State::Done } else { State::Pending };
+    }
+    if number >= MAX_TURNS || (number >= HOPELESS_TURNS && turn.is_hopeless()) {
+        return State::GaveUp;
+    }
+    State::Pending
+}
+
+/// What is said when something is left.
+pub fn incomplete(execution: &ExecutionArn, remaining: &[String]) -> String {
+    format!(
+        "clean up after {execution}: {}; the reaper tries again every hour",
+        if remaining.is_empty() { "something is left".to_owned() } else { remaining.join("; ") }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(remaining: usize, errors: &[Kind]) -> Turn {
+        Turn {
+            removed: Vec::new(),
+            remaining: vec!["volume".into(); remaining],
+            errors: errors.iter().map(|kind| Error::new(*kind, "x")).collect(),
+        }
+    }
+
+    #[test]
+    fn turns_end_when_nothing_is_left_or_nothing_helps() {
+        let clean = turn(0, &[]);
+        assert_eq!(next_state(&clean, 0, true), State::Done);
+        assert_eq!(next_state(&clean, 0, false), State::Pending);
+        assert_eq!(next_state(&turn(1, &[]), 0, true), State::Pending);
+        assert_eq!(next_state(&turn(1, &[]), MAX_TURNS, true), State::GaveUp);
+        let denied = turn(0, &[Kind::AccessDenied]);
+        assert_eq!(next_state(&denied, 0, true), State::Pending);
+        assert_eq!(next_state(&denied, HOPELESS_TURNS, true), State::GaveUp);
+        let mixed = turn(0, &[Kind::AccessDenied, Kind::Throttled]);
+        assert_eq!(next_state(&mixed, HOPELESS_TURNS, true), State::Pending);
+    }
+}

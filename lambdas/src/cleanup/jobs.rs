@@ -1,0 +1,61 @@
+//! Batch jobs of an execution, found by the name that all of them begin with.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_batch::Client;
+use aws_sdk_batch::types::{JobStatus, KeyValuesPair};
+use domain::plan::Plan;
+
+use super::Turn;
+use crate::aws::Failure;
+use crate::error::Error;
+
+/// Ends all jobs; whether all have ended already.
+pub(super) async fn end(batch: &Client, plan: &Plan, turn: &mut Turn) -> bool {
+    let mut all_ended = true;
+    let queues: BTreeSet<&str> = plan.placements.iter().map(|placement| placement.job_queue.as_str()).collect();
+    for queue in queues {
+        match live(batch, queue, &plan.job_name_prefix()).await {
+            Ok(jobs) => {
+                for (id, name) in jobs {
+                    all_ended = false;
+                    turn.note(terminate(batch, &id, &name).await);
+                    turn.remaining.push(format!("job {name} ({id})"));
+                }
+            }
+            Err(error) => {
+                all_ended = false;
+                turn.errors.push(error);
+            }
+        }
+    }
+    all_ended
+}
+
+async fn live(batch: &Client, queue: &str, prefix: &str) -> Result<Vec<(String, String)>, Error> {
+    // With a filter, jobs of every status are listed.
+    let filter = KeyValuesPair::builder().name("JOB_NAME").values(format!("{prefix}*")).build();
+    let mut pages = batch.list_jobs().job_queue(queue).filters(filter).into_paginator().items().send();
+    let mut jobs = Vec::new();
+    while let Some(job) = pages.next().await {
+        let job = job.map_err(|error| Failure::of(&error).during(format!("list the jobs {prefix}* of {queue}")))?;
+        let name = job.job_name().unwrap_or_default();
+        let is_over = matches!(job.status(), Some(JobStatus::Succeeded | JobStatus::Failed));
+        // Batch compares without case, and this must not end a job of somebody else.
+        if !is_over && name.starts_with(prefix) {
+            jobs.push((job.job_id().unwrap_or_default().to_owned(), name.to_owned()));
+        }
+    }
+    Ok(jobs)
+}
+
+async fn terminate(batch: &Client, id: &str, name: &str) -> Result<(), Error> {
+    batch
+        .terminate_job()
+        .job_id(id)
+        .reason("the export ended")
+        .send()
+        .await
+        .map(|_| ())
+        .map_err(|error| Failure::of(&error).during(format!("terminate the job {name} ({id})")))
+}

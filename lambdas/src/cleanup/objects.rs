@@ -1,0 +1,86 @@
+//! What a failed export left in the bucket: unfinished uploads, objects without a manifest, last words.
+//!
+//! Two rules keep a finished or a newer export whole. Nothing is touched where a manifest is. And only what was
+//! listed *before* the claim was seen to be this execution's is removed, each object under the condition that it is still the one listed: a newer
+//! execution under the same prefix can only begin after the claim has gone.
+
+use std::collections::BTreeMap;
+
+use domain::failure::Failure;
+use domain::key::ERROR;
+use domain::plan::{Plan, PlannedVolume};
+
+use super::{Scope, Turn};
+use crate::bucket::{Bucket, Listed};
+use crate::claim;
+use crate::error::Error;
+
+/// The workers' last words, by volume key. They only explain: one that cannot be read is as good as none.
+pub(super) async fn last_words(bucket: &Bucket, plan: &Plan) -> BTreeMap<String, Failure> {
+    let mut words = BTreeMap::new();
+    for volume in &plan.volumes {
+        if let Ok(Some(object)) = bucket.get(&volume.prefix.key(ERROR)).await
+            && let Ok(word) = serde_json::from_slice(&object.bytes)
+        {
+            words.insert(volume.key.clone(), word);
+        }
+    }
+    words
+}
+
+#[derive(Default)]
+struct Found {
+    uploads: Vec<Listed>,
+    objects: Vec<Listed>,
+}
+
+pub(super) async fn remove(bucket: &Bucket, plan: &Plan, scope: Scope, turn: &mut Turn) {
+    let mut found = Found::default();
+    for volume in &plan.volumes {
+        let result = find(bucket, volume, scope, &mut found).await;
+        turn.note(result);
+    }
+    if found.uploads.is_empty() && found.objects.is_empty() {
+        return;
+    }
+    match claim::is_held(bucket, &plan.claim_key, &plan.execution).await {
+        Ok(true) => {}
+        // Somebody finished this cleanup, and what is there now may belong to a newer execution.
+        Ok(false) => return,
+        Err(error) => {
+            turn.errors.push(error);
+            return;
+        }
+    }
+    for upload in &found.uploads {
+        match bucket.abort(upload).await {
+            Ok(()) => turn.removed.push(format!("upload {}", upload.key)),
+            Err(error) => turn.errors.push(error),
+        }
+    }
+    for object in &found.objects {
+        match bucket.delete(&object.key, &object.id).await {
+            Ok(true) => turn.removed.push(format!("object {}", object.key)),
+            Ok(false) => {}
+            Err(error) => turn.errors.push(error),
+        }
+    }
+}
+
+async fn find(bucket: &Bucket, volume: &PlannedVolume, scope: Scope, found: &mut Found) -> Result<(), Error> {
+    for prefix in [&volume.prefix, &volume.index_prefix] {
+        found.uploads.extend(bucket.list_uploads(prefix.as_str()).await?);
+    }
+    let objects = bucket.list(volume.prefix.as_str()).await?;
+    let manifest = volume.manifest_key();
+    let last_word = volume.prefix.key(ERROR);
+    let is_finished = objects.iter().any(|object| object.key == manifest);
+    let goes = |object: &Listed| {
+        if object.key == last_word { scope.last_words } else { scope.half_objects && !is_finished }
+    };
+    found.objects.extend(objects.into_iter().filter(goes));
+    if scope.half_objects && !is_finished {
+        found.objects.extend(bucket.list(volume.index_prefix.as_str()).await?);
+    }
+    Ok(())
+}

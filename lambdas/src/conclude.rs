@@ -1,0 +1,208 @@
+//! The conclude Lambda: the last word of an execution.
+//!
+//! What was exported and verified enters the catalog, whatever came after it. The claim is given back only when nothing is
+//! left to clean up, because it is how the reaper finds what is.
+
+use domain::conclusion::{CatalogRow, Latest};
+use domain::failure::{CaughtError, Failure, Kind, chain};
+use domain::id::{ExecutionArn, ExportId};
+use domain::manifest::Manifest;
+use domain::plan::{Decision, Plan};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::bucket::{Bucket, Condition};
+use crate::cleanup::{self, Cleanup};
+use crate::deletion::{self, Deletion};
+use crate::error::Error;
+use crate::{cause, claim};
+
+/// What the state machine passes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// The execution.
+    pub execution: ExecutionArn,
+    /// What was decided; absent when planning failed.
+    pub plan: Option<Decision>,
+    /// Whether every volume was exported and verified.
+    pub exported: bool,
+    /// What was caught first.
+    pub failure: Option<CaughtError>,
+    /// How the cleanup ended; absent when there was nothing to clean up, or it failed at once.
+    pub cleanup: Option<Cleanup>,
+    /// What the cleanup failed with.
+    pub cleanup_failure: Option<CaughtError>,
+    /// How the deletion stands.
+    pub deletion: Option<Deletion>,
+}
+
+/// `$.conclusion`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Conclusion {
+    /// How it ended.
+    pub state: State,
+    /// The export, where there was a plan.
+    pub export_id: Option<ExportId>,
+    /// The row in the catalog, where there is one.
+    pub catalog_key: Option<String>,
+    /// Keys of the manifests, when all are there.
+    pub manifests: Vec<String>,
+    /// Size of the archives.
+    pub bytes: u64,
+    /// Whether the recovery point is gone.
+    pub recovery_point_deleted: bool,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// All that was asked for was done.
+    Exported,
+    /// Something was not.
+    Failed,
+}
+
+/// How often a pointer that others write, too, is tried for.
+const TRIES: u32 = 5;
+
+/// Concludes the execution.
+pub async fn run(s3: &aws_sdk_s3::Client, request: Request, now: Timestamp) -> Result<Conclusion, Error> {
+    let failure = first_failure(&request);
+    let plan = match request.plan {
+        Some(Decision::Export(plan)) => plan,
+        Some(Decision::Skip { .. } | Decision::Clean { .. }) | None => {
+            return Ok(Conclusion::failed(None, failure));
+        }
+    };
+    let bucket = Bucket::of(s3, &plan);
+    let recovery_point_deleted = request.deletion.is_some_and(|deletion| deletion.state == deletion::State::Deleted);
+    let row = if request.exported {
+        let row = row(&bucket, &plan, recovery_point_deleted, now).await?;
+        enter(&bucket, &plan, &row).await?;
+        Some(row)
+    } else {
+        None
+    };
+    let is_clean = request.cleanup_failure.is_none()
+        && request.cleanup.as_ref().is_some_and(|cleanup| cleanup.state == cleanup::State::Done);
+    if is_clean {
+        claim::release(&bucket, &plan.claim_key, &plan.execution).await?;
+    }
+    let leftovers = (!is_clean).then(|| leftovers(&plan, request.cleanup, request.cleanup_failure));
+    Ok(conclusion(&plan, row, failure, leftovers, recovery_point_deleted))
+}
+
+fn first_failure(request: &Request) -> Option<Failure> {
+    let caught = request.failure.as_ref()?;
+    let told = request.cleanup.as_ref().and_then(|cleanup| cleanup.failure.clone());
+    Some(told.unwrap_or_else(|| {
+        let plan = match &request.plan {
+            Some(Decision::Export(plan)) => Some(&**plan),
+            _ => None,
+        };
+        cause::explain(plan, caught, &BTreeMap::new())
+    }))
+}
+
+fn leftovers(plan: &Plan, cleanup: Option<Cleanup>, caught: Option<CaughtError>) -> String {
+    let mut remaining = cleanup.map(|cleanup| cleanup.remaining).unwrap_or_default();
+    if let Some(caught) = caught {
+        let failure = cause::explain(Some(plan), &caught, &BTreeMap::new());
+        remaining.push(format!("{}: {}", failure.error, failure.cause));
+    }
+    cleanup::incomplete(&plan.execution, &remaining)
+}
+
+/// The original failure comes first, whatever the cleanup did; a cleanup that did not end makes a success a failure.
+fn conclusion(
+    plan: &Plan,
+    row: Option<CatalogRow>,
+    failure: Option<Failure>,
+    leftovers: Option<String>,
+    recovery_point_deleted: bool,
+) -> Conclusion {
+    let mut failure = match (failure, leftovers) {
+        (None, None) => None,
+        (None, Some(left)) => Some(Failure::new(Kind::CleanupIncomplete, left)),
+        (Some(failure), None) => Some(failure),
+        (Some(failure), Some(left)) => {
+            Some(Failure { cause: format!("{}; besides, {left}", failure.cause), ..failure })
+        }
+    };
+    if row.is_some()
+        && let Some(failure) = &mut failure
+    {
+        failure.cause.push_str(&format!("; the export itself is complete and verified: {}", plan.catalog_key));
+    }
+    Conclusion {
+        state: if failure.is_none() { State::Exported } else { State::Failed },
+        export_id: Some(plan.export_id.clone()),
+        catalog_key: row.as_ref().map(|_| plan.catalog_key.clone()),
+        bytes: row.as_ref().map_or(0, |row| row.bytes),
+        manifests: row.map(|row| row.manifests).unwrap_or_default(),
+        recovery_point_deleted,
+        failure,
+    }
+}
+
+impl Conclusion {
+    fn failed(export_id: Option<ExportId>, failure: Option<Failure>) -> Self {
+        Self {
+            state: State::Failed,
+            export_id,
+            catalog_key: None,
+            manifests: Vec::new(),
+            bytes: 0,
+            recovery_point_deleted: false,
+            failure: Some(
+                failure
+                    .unwrap_or_else(|| Failure::new(Kind::Internal, "concluded without a plan and without a failure")),
+            ),
+        }
+    }
+}
+
+async fn row(bucket: &Bucket, plan: &Plan, deleted: bool, now: Timestamp) -> Result<CatalogRow, Error> {
+    let mut manifests = Vec::new();
+    for volume in &plan.volumes {
+        let key = volume.manifest_key();
+        let wrong = |why: String| Error::new(Kind::VerificationFailed, format!("read the manifest {key}: {why}"));
+        let object = bucket.get(&key).await?.ok_or_else(|| wrong("it is not there".into()))?;
+        let manifest = Manifest::parse(&object.bytes, volume.prefix.as_str()).map_err(|error| wrong(chain(&error)))?;
+        if manifest.export_id.as_ref() != Some(&plan.export_id) {
+            return Err(wrong("it is of another export".into()));
+        }
+        manifests.push(manifest);
+    }
+    Ok(CatalogRow::new(plan, &manifests, deleted, now))
+}
+
+async fn enter(bucket: &Bucket, plan: &Plan, row: &CatalogRow) -> Result<(), Error> {
+    // A row that is there already was written by an earlier try of this call, and says the same.
+    bucket.put(&plan.catalog_key, row.to_json_line(), Condition::Absent).await?;
+    let latest = row.latest(&plan.catalog_key);
+    for _ in 0..TRIES {
+        let current = bucket.get(&plan.latest_key).await?;
+        let condition = match &current {
+            None => Condition::Absent,
+            Some(object) => match serde_json::from_slice::<Latest>(&object.bytes) {
+                Ok(other) if !latest.supersedes(&other) => return Ok(()),
+                // One that cannot be read points nowhere.
+                Ok(_) | Err(_) => Condition::Unchanged(&object.etag),
+            },
+        };
+        if bucket.put(&plan.latest_key, latest.to_json(), condition).await? {
+            return Ok(());
+        }
+    }
+    Err(Error::new(
+        Kind::Unavailable,
+        format!("move the pointer {}: other exports move it all the time", plan.latest_key),
+    ))
+}

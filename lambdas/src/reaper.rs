@@ -1,0 +1,261 @@
+//! The reaper: cleans up after executions that could not do it themselves.
+//!
+//! Called when an execution was aborted, timed out or failed, and every hour. It finds them by their claims, and volumes
+//! whose claim is gone by their tags. It makes the same turns as the cleanup; what takes longer than one is left to the next call.
+
+use std::collections::BTreeMap;
+
+use domain::failure::Kind;
+use domain::id::{AccountId, BucketName, ExecutionArn};
+use domain::key::CLAIMS;
+use domain::settings::{Environment, InvalidSettings};
+use domain::tag;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::bucket::Bucket;
+use crate::cleanup::{Cleaner, Scope, Turn};
+use crate::error::Error;
+use crate::volume::{tag_of, tagged};
+use crate::{claim, executions};
+
+/// The environment of the reaper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `EXPORT_BUCKET`.
+    pub bucket: BucketName,
+    /// `EXPORT_BUCKET_OWNER`.
+    pub bucket_owner: AccountId,
+    /// `STATE_MACHINE_ARN`: executions of others are none of its business.
+    pub state_machine: String,
+}
+
+impl Settings {
+    /// Reads and checks all of them.
+    pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
+        let mut env = Environment::new(lookup);
+        let bucket = env.required("EXPORT_BUCKET");
+        let owner = env.required("EXPORT_BUCKET_OWNER");
+        let state_machine: Option<String> = env.required("STATE_MACHINE_ARN");
+        if let Some(arn) = &state_machine
+            && !arn.contains(":stateMachine:")
+        {
+            env.problem(format!("STATE_MACHINE_ARN is {arn:?}: it is not the ARN of a state machine"));
+        }
+        let settings = bucket.zip(owner).zip(state_machine).map(|((bucket, bucket_owner), state_machine)| Self {
+            bucket,
+            bucket_owner,
+            state_machine,
+        });
+        env.finish(settings)
+    }
+}
+
+/// What the reaper works with.
+#[derive(Debug, Clone)]
+pub struct Reaper {
+    /// Does the turns.
+    pub cleaner: Cleaner,
+    /// Step Functions.
+    pub sfn: aws_sdk_sfn::Client,
+    /// Its settings.
+    pub settings: Settings,
+}
+
+/// What it did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// One for each execution after which something was to be cleaned up.
+    pub executions: Vec<Reaped>,
+}
+
+/// What it did after one execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reaped {
+    /// The execution.
+    pub execution: ExecutionArn,
+    /// `done` or `pending`.
+    pub state: &'static str,
+    /// What was removed.
+    pub removed: Vec<String>,
+    /// What is left.
+    pub remaining: Vec<String>,
+}
+
+/// The worker's own words explain nothing any more, and a detachment that is still under way was asked for by an earlier call.
+const SCOPE: Scope = Scope { half_objects: true, last_words: true, force_detach: true };
+
+impl Reaper {
+    /// Cleans up after the execution that `event` names, or after all that are dead.
+    pub async fn run(&self, event: &Value) -> Result<Report, Error> {
+        let only = subject(event)?;
+        let mut turns: BTreeMap<ExecutionArn, Turn> = BTreeMap::new();
+        let mut errors = Vec::new();
+        let mut running = Vec::new();
+        self.claims(only.as_ref(), &mut turns, &mut running, &mut errors).await;
+        self.volumes(only.as_ref(), &mut turns, &running, &mut errors).await;
+        report(turns, errors)
+    }
+
+    async fn claims(
+        &self,
+        only: Option<&ExecutionArn>,
+        turns: &mut BTreeMap<ExecutionArn, Turn>,
+        running: &mut Vec<ExecutionArn>,
+        errors: &mut Vec<Error>,
+    ) {
+        let Settings { bucket, bucket_owner, .. } = &self.settings;
+        let bucket = Bucket::new(&self.cleaner.s3, bucket, bucket_owner);
+        let claims = match bucket.list(CLAIMS).await {
+            Ok(claims) => claims,
+            Err(error) => return errors.push(error),
+        };
+        for listed in claims {
+            match self.claim(&bucket, &listed.key, only, turns, running).await {
+                Ok(()) => {}
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+
+    async fn claim(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        only: Option<&ExecutionArn>,
+        turns: &mut BTreeMap<ExecutionArn, Turn>,
+        running: &mut Vec<ExecutionArn>,
+    ) -> Result<(), Error> {
+        let Some((claim, _)) = claim::read(bucket, key).await? else {
+            return Ok(());
+        };
+        let execution = claim.execution;
+        if only.is_some_and(|only| *only != execution) || !self.is_ours(&execution) {
+            return Ok(());
+        }
+        if executions::is_running(&self.sfn, &execution).await? {
+            running.push(execution);
+            return Ok(());
+        }
+        let turn = self.cleaner.turn(&claim.plan, SCOPE).await;
+        let is_clean = turn.is_clean();
+        turns.insert(execution.clone(), turn);
+        if is_clean {
+            claim::release(bucket, key, &execution).await?;
+        }
+        Ok(())
+    }
+
+    /// Volumes that were made after the cleanup had looked, by a call that was under way.
+    async fn volumes(
+        &self,
+        only: Option<&ExecutionArn>,
+        turns: &mut BTreeMap<ExecutionArn, Turn>,
+        running: &[ExecutionArn],
+        errors: &mut Vec<Error>,
+    ) {
+        let mut dead: Vec<ExecutionArn> = Vec::new();
+        match tagged(&self.cleaner.ec2, tag::EXPORT_ID, None).await {
+            Ok(volumes) => {
+                dead.extend(volumes.iter().filter_map(|volume| tag_of(volume, tag::EXECUTION)?.parse().ok()))
+            }
+            Err(error) => return errors.push(error),
+        }
+        dead.sort();
+        dead.dedup();
+        dead.retain(|execution| {
+            self.is_ours(execution)
+                && only.is_none_or(|only| only == execution)
+                && !running.contains(execution)
+                && !turns.contains_key(execution)
+        });
+        for execution in dead {
+            match executions::is_running(&self.sfn, &execution).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let mut turn = Turn::default();
+                    self.cleaner.volumes_of(&execution, true, true, &mut turn).await;
+                    turns.insert(execution, turn);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+
+    fn is_ours(&self, execution: &ExecutionArn) -> bool {
+        executions::belongs_to(execution, &self.settings.state_machine)
+    }
+}
+
+/// The execution that an execution status event names. A schedule's event, or `{}`, names none.
+fn subject(event: &Value) -> Result<Option<ExecutionArn>, Error> {
+    let Some(arn) = event.pointer("/detail/executionArn").and_then(Value::as_str) else {
+        return Ok(None);
+    };
+    arn.parse()
+        .map(Some)
+        .map_err(|error: domain::id::InvalidId| Error::new(Kind::MalformedInput, format!("read the event: {error}")))
+}
+
+/// Whatever is left makes the call fail, so that Lambda makes it again.
+fn report(turns: BTreeMap<ExecutionArn, Turn>, errors: Vec<Error>) -> Result<Report, Error> {
+    let mut left = Vec::new();
+    let mut kinds: Vec<Kind> = errors.iter().map(|error| error.kind).collect();
+    left.extend(errors.iter().map(ToString::to_string));
+    let mut report = Report::default();
+    for (execution, turn) in turns {
+        kinds.extend(turn.errors.iter().map(|error| error.kind));
+        let remaining = turn.leftovers();
+        if !remaining.is_empty() {
+            left.push(format!("after {execution}: {}", remaining.join(", ")));
+        }
+        report.executions.push(Reaped {
+            execution,
+            state: if remaining.is_empty() { "done" } else { "pending" },
+            removed: turn.removed,
+            remaining,
+        });
+    }
+    if left.is_empty() {
+        return Ok(report);
+    }
+    // What no other try mends is told by its own name, for the alarm that somebody reads.
+    let kind = kinds.into_iter().find(|kind| !kind.is_transient()).unwrap_or(Kind::StillCleaning);
+    Err(Error::new(kind, format!("clean up: {}", left.join("; "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_execution_event_names_one_execution_and_a_schedule_none() {
+        let arn = "arn:aws:states:us-east-1:123456789012:execution:export:run-1";
+        let event = json!({
+            "detail-type": "Step Functions Execution Status Change", "detail": {"executionArn": arn, "status": "ABORTED"}
+        });
+        assert_eq!(subject(&event).unwrap(), arn.parse().ok());
+        assert_eq!(subject(&json!({"detail-type": "Scheduled Event", "detail": {}})).unwrap(), None);
+        assert_eq!(subject(&json!({})).unwrap(), None);
+        assert!(subject(&json!({"detail": {"executionArn": "x"}})).is_err());
+    }
+
+    #[test]
+    fn what_is_left_fails_the_call_and_what_cannot_be_mended_names_itself() {
+        let execution: ExecutionArn = "arn:aws:states:us-east-1:123456789012:execution:export:run-1".parse().unwrap();
+        let turn = Turn { remaining: vec!["volume vol-1 (deleting)".into()], ..Turn::default() };
+        let error = report(BTreeMap::from([(execution, turn)]), vec![]).unwrap_err();
+        assert_eq!(error.kind, Kind::StillCleaning);
+        assert!(error.message.contains("vol-1"));
+        let denied = vec![Error::new(Kind::Throttled, "a"), Error::new(Kind::AccessDenied, "b")];
+        assert_eq!(report(BTreeMap::new(), denied).unwrap_err().kind, Kind::AccessDenied);
+        assert!(report(BTreeMap::new(), vec![]).is_ok());
+    }
+
+    #[test]
+    fn settings_are_checked_together() {
+        let error = Settings::read(&|name| (name == "STATE_MACHINE_ARN").then(|| "x".into())).unwrap_err();
+        assert_eq!(error.problems.len(), 3, "{error}");
+    }
+}
