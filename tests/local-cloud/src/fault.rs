@@ -218,18 +218,12 @@ impl Faults {
 impl FaultAction {
     /// An error of the given status and code.
     pub fn error(status: u16, code: &str) -> Self {
-        Self::Error {
-            status,
-            code: code.to_owned(),
-            message: format!("{code} by a fault rule"),
-        }
+        Self::Error { status, code: code.to_owned(), message: format!("{code} by a fault rule") }
     }
 
     /// A delay.
     pub fn delay(duration: Duration) -> Self {
-        Self::Delay {
-            milliseconds: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-        }
+        Self::Delay { milliseconds: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX) }
     }
 }
 
@@ -238,12 +232,7 @@ mod tests {
     use super::*;
 
     fn subject(operation: &str) -> Subject<'_> {
-        Subject {
-            service: "s3",
-            operation,
-            resource: "bucket/data/a",
-            principal: "batch-1",
-        }
+        Subject { service: "s3", operation, resource: "bucket/data/a", principal: "batch-1" }
     }
 
     #[test]

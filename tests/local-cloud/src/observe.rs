@@ -82,8 +82,8 @@ pub struct StoredObject {
     pub key: String,
     /// Its size in bytes.
     pub size: u64,
-    /// The file that holds its bytes.
-    pub file: PathBuf,
+    /// The files that hold its bytes, in order.
+    pub files: Vec<PathBuf>,
 }
 
 /// An upload that was neither completed nor aborted.

@@ -135,7 +135,10 @@ mod tests {
             (json!({"detail": {"createdBy": {"job": [{"exists": false}]}}}), true),
             (json!({"detail": {"gone": {"job": [{"exists": false}]}}}), true),
             (json!({"detail": {"size": [{"numeric": [">", 1, "<=", 5]}]}}), true),
-            (json!({"detail": {"state": [{"prefix": "COM"}]}, "$or": [{"source": ["x"]}, {"source": ["aws.backup"]}]}), true),
+            (
+                json!({"detail": {"state": [{"prefix": "COM"}]}, "$or": [{"source": ["x"]}, {"source": ["aws.backup"]}]}),
+                true,
+            ),
         ] {
             assert_eq!(event_matches(&pattern, &event), expected, "{pattern}");
         }

@@ -111,6 +111,9 @@ pub struct StateMachineSpec {
     /// What is put in for each `${Name}` of the file. A token without a value is an error.
     #[serde(default)]
     pub substitutions: BTreeMap<String, String>,
+    /// Replaces the root `TimeoutSeconds`. It is real time: [`crate::Options::wait_scale`] does not touch timeouts.
+    #[serde(default)]
+    pub timeout_seconds: Option<u64>,
 }
 
 /// An event rule.
