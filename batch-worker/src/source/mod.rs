@@ -16,6 +16,6 @@ pub mod walk;
 pub use device::{Access, Disk};
 pub use error::SourceError;
 pub use export::{FilesystemReport, ImageReport, Options, export_filesystem, export_image};
-pub use filesystem::{Image, Mounted, Opened, Section};
+pub use filesystem::{Image, Mounted, Opened, Section, Skipped};
 pub use partition::{Fate, Layout, PartitionTable};
 pub use progress::Progress;
