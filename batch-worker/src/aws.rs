@@ -22,7 +22,7 @@ const MAX_ATTEMPTS: u32 = 8;
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// From the request to the first byte of its answer. Calls that move parts set their own.
-pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(2);
 /// A connection over which nothing moves for so long is given up.
 const STALL_GRACE: Duration = Duration::from_secs(30);
 
@@ -87,11 +87,11 @@ impl Aws {
 struct Said(String);
 
 /// Turns an SDK error into ours: the kind by its code and status, the words by what the service said.
-pub(crate) fn sdk_error<E>(what: impl Into<String>, error: SdkError<E, HttpResponse>) -> Error
+pub(crate) fn sdk_error<E>(what: impl Into<String>, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let (kind, said) = match &error {
+    let (kind, said) = match error {
         SdkError::ServiceError(service) => {
             let status = service.raw().status().as_u16();
             let code = service.err().code();
@@ -102,11 +102,11 @@ where
             };
             (kind_of(code.unwrap_or_default(), status), said)
         }
-        SdkError::ConstructionFailure(_) => (credentials_or(Kind::InvalidSettings, &error), chain(&error)),
+        SdkError::ConstructionFailure(_) => (credentials_or(Kind::InvalidSettings, error), chain(error)),
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
-            (credentials_or(Kind::Unavailable, &error), chain(&error))
+            (credentials_or(Kind::Unavailable, error), chain(error))
         }
-        _ => (Kind::Internal, chain(&error)),
+        _ => (Kind::Internal, chain(error)),
     };
     Error::caused_by(kind, what, Said(said))
 }
@@ -175,8 +175,7 @@ fn kind_of(code: &str, status: u16) -> Kind {
             | "VolumeInUse",
             _,
         )
-        | (_, 408 | 409) => Kind::Unavailable,
-        (_, 500..) => Kind::Unavailable,
+        | (_, 408 | 409 | 500..) => Kind::Unavailable,
         (_, 401 | 403) => Kind::AccessDenied,
         (_, 404) => Kind::SourceNotFound,
         _ => Kind::Internal,

@@ -1,1 +1,54 @@
-fn main() {}
+//! `batch-worker`: the command line, logs and exit codes around [`backup_export_worker`].
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use backup_export_worker::cli::Cli;
+use backup_export_worker::config::Config;
+use backup_export_worker::error::{Error, Result};
+use backup_export_worker::{pipeline, stop, verify};
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging();
+    match run(cli) {
+        Ok(report) => {
+            // A reader who left early has seen enough.
+            let _ = writeln!(std::io::stdout(), "{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!(kind = error.kind().name(), "{}", error.chain());
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<String> {
+    let config = Config::new(cli, &|name| std::env::var(name).ok())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal("start the runtime", error))?;
+    runtime.block_on(async {
+        let stop = stop::on_signal()?;
+        let report = match &config {
+            Config::Export(config) => serde_json::to_string(&pipeline::run(config, &stop).await?),
+            Config::Verify(config) => serde_json::to_string(&verify::run(config, &stop).await?),
+        };
+        report.map_err(|error| Error::internal("write the report", error))
+    })
+}
+
+/// Lines for people on a terminal, JSON otherwise. `RUST_LOG` says how much.
+fn start_logging() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        logs.with_target(false).init();
+    } else {
+        logs.json().flatten_event(true).init();
+    }
+}

@@ -192,8 +192,6 @@ impl Drop for FileUpload {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use tokio_util::sync::CancellationToken;
 
     use super::super::transfer;
@@ -217,11 +215,11 @@ mod tests {
             stop,
             |_| {},
             move |mut writer| {
-                writer.write_all(&vec![7; 1_000_000]).unwrap();
+                writer.send(vec![7; 1_000_000].into()).unwrap();
                 if fail {
                     return Err(Error::new(Kind::ReadFailed, "read the disk"));
                 }
-                Ok(((), writer.finish().unwrap()))
+                Ok(((), writer.finish()))
             },
         )
         .await
@@ -235,7 +233,7 @@ mod tests {
         assert_eq!(stored.bytes, 1_000_000);
         assert_eq!(names(&directory.path().join("a")), ["disk.img.gz"]);
         let content = sink.read("a/disk.img.gz").await.unwrap().unwrap();
-        assert_eq!(super::super::Crc64Nvme::of(&content), stored.crc64nvme);
+        assert_eq!(archive::Crc64Nvme::of(&content), stored.crc64nvme);
     }
 
     #[tokio::test]
@@ -264,7 +262,7 @@ mod tests {
                 // Writes until it is told that nobody listens.
                 loop {
                     inner.cancel();
-                    if let Err(error) = writer.write_all(&[0; 65536]) {
+                    if let Err(error) = writer.send(Bytes::from_static(&[0; 65536])) {
                         return Err::<((), Finished), _>(Error::internal("write", error));
                     }
                 }

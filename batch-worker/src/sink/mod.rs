@@ -14,34 +14,18 @@ mod transfer;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use domain::part::PartPlan;
+
+use archive::Crc64Nvme;
 
 use crate::error::Result;
 
 pub use directory::DirectorySink;
 pub use part::{PARTS_MEMORY_BYTES, in_flight};
 pub use s3::S3Sink;
-pub use stream::{CHANNEL_BYTES, Finished, StreamReader, StreamWriter, channel};
+pub use stream::{CHANNEL_BYTES, Finished, Members, StreamReader, StreamWriter, channel};
 pub use transfer::transfer;
-
-/// A CRC64NVME checksum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Crc64Nvme(pub u64);
-
-impl Crc64Nvme {
-    /// Of some bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes))
-    }
-
-    /// As S3 writes it: base64 of the big-endian bytes.
-    pub fn to_base64(self) -> String {
-        STANDARD.encode(self.0.to_be_bytes())
-    }
-}
 
 /// A checksum that grows with a stream.
 #[derive(Debug, Clone)]
@@ -119,16 +103,4 @@ pub trait ObjectUpload: Send {
 
     /// Removes every trace. Failures are logged: whoever aborts has a better error to report.
     async fn abort(self: Box<Self>);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_checksum_is_the_one_that_s3_documents() {
-        // Check value of CRC-64/NVME for the ASCII string 123456789.
-        assert_eq!(Crc64Nvme::of(b"123456789").0, 0xae8b_1486_0a79_9888);
-        assert_eq!(Crc64Nvme::of(b"123456789").to_base64(), "rosUhgp5mIg=");
-    }
 }

@@ -28,7 +28,7 @@ const DAMAGED_ATTEMPTS: usize = 3;
 /// The slowest connection over which a part is still worth waiting for.
 const SLOWEST_BYTES_PER_SECOND: u64 = 1 << 20;
 /// S3 may take minutes to assemble thousands of parts.
-const COMPLETE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const COMPLETE_TIMEOUT: Duration = Duration::from_mins(15);
 /// What is left after this is removed by the bucket's lifecycle rule; a process that was asked to stop has 30 seconds.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -66,7 +66,7 @@ impl S3Upload {
             .set_expected_bucket_owner(sink.owner())
             .send()
             .await
-            .map_err(|error| sdk_error(format!("begin the upload of {}", sink.uri(key)), error))?;
+            .map_err(|error| sdk_error(format!("begin the upload of {}", sink.uri(key)), &error))?;
         let upload_id = created.upload_id.ok_or_else(|| {
             Error::new(Kind::Unavailable, format!("begin the upload of {}: S3 gave no upload id", sink.uri(key)))
         })?;
@@ -120,9 +120,9 @@ impl S3Upload {
                 format!(
                     "complete {uri}: the writer gave {} bytes ({}), the upload received {} ({})",
                     proof.bytes(),
-                    proof.crc64nvme().to_base64(),
+                    proof.crc64nvme(),
                     self.bytes,
-                    self.crc.value().to_base64(),
+                    self.crc.value(),
                 ),
             ));
         }
@@ -215,7 +215,7 @@ impl Target {
         let what = || format!("upload part {number} of {}", self.uri());
         let number_i32 = i32::try_from(number).map_err(|error| Error::internal(what(), error))?;
         let length = i64::try_from(part.bytes).map_err(|error| Error::internal(what(), error))?;
-        let checksum = part.crc64nvme.to_base64();
+        let checksum = part.crc64nvme.to_string();
         let timeout = ATTEMPT_TIMEOUT + Duration::from_secs(part.bytes / SLOWEST_BYTES_PER_SECOND);
         let mut attempt = 1;
         loop {
@@ -252,7 +252,7 @@ impl Target {
                     tracing::warn!(object = self.uri(), part = number, "S3 received a damaged part: sending it again");
                     attempt += 1;
                 }
-                Err(error) => return Err(sdk_error(what(), error)),
+                Err(error) => return Err(sdk_error(what(), &error)),
             }
         }
     }
@@ -269,7 +269,7 @@ impl Target {
             .upload_id(&self.upload_id)
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.to_vec())).build())
             .checksum_type(ChecksumType::FullObject)
-            .checksum_crc64_nvme(expected.crc64nvme.to_base64())
+            .checksum_crc64_nvme(expected.crc64nvme.to_string())
             .mpu_object_size(size)
             .set_expected_bucket_owner(self.sink.owner())
             .customize()
@@ -290,7 +290,7 @@ impl Target {
                     }
                     Ok(())
                 }
-                Err(_) => Err(sdk_error(what, error)),
+                Err(_) => Err(sdk_error(what, &error)),
             },
         }
     }
@@ -307,10 +307,10 @@ impl Target {
             .set_expected_bucket_owner(self.sink.owner())
             .send()
             .await
-            .map_err(|error| sdk_error(format!("look at {}", self.uri()), error))?;
+            .map_err(|error| sdk_error(format!("look at {}", self.uri()), &error))?;
         let bytes = head.content_length.and_then(|n| u64::try_from(n).ok());
         let checksum = head.checksum_crc64_nvme.as_deref();
-        let sent = expected.crc64nvme.to_base64();
+        let sent = expected.crc64nvme.to_string();
         if bytes == Some(expected.bytes) && checksum == Some(&sent) {
             return Ok(());
         }
@@ -339,7 +339,7 @@ impl Target {
         let problem = match tokio::time::timeout(ABORT_TIMEOUT, request).await {
             Ok(Ok(_)) => return,
             Ok(Err(error)) if error.code() == Some("NoSuchUpload") => return,
-            Ok(Err(error)) => sdk_error("abort", error).chain(),
+            Ok(Err(error)) => sdk_error("abort", &error).chain(),
             Err(_) => format!("no answer within {} s", ABORT_TIMEOUT.as_secs()),
         };
         tracing::warn!(

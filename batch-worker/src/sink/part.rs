@@ -7,7 +7,8 @@ use std::sync::Arc;
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use bytes::{Bytes, BytesMut};
 
-use super::{Crc64Digest, Crc64Nvme};
+use super::Crc64Digest;
+use archive::Crc64Nvme;
 
 /// Memory for all parts of an upload, those in flight and the one that fills.
 pub const PARTS_MEMORY_BYTES: u64 = 192 << 20;

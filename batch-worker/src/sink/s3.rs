@@ -12,9 +12,10 @@ use domain::id::{AccountId, BucketName};
 use domain::part::PartPlan;
 
 use super::multipart::S3Upload;
-use super::{Crc64Nvme, Existing, ObjectSink, ObjectUpload, Put};
+use super::{Existing, ObjectSink, ObjectUpload, Put};
 use crate::aws::{sdk_error, status};
 use crate::error::{Error, Result};
+use archive::Crc64Nvme;
 
 /// How often a conditional write is tried that met another of the same key. S3 answers 409 to one of two at once.
 const CONFLICT_ATTEMPTS: usize = 3;
@@ -98,7 +99,7 @@ impl ObjectSink for S3Sink {
                 Kind::AccessDenied,
                 format!("bucket {bucket} denies access: it belongs to somebody else, or this role lacks s3:ListBucket"),
             )),
-            _ => Err(sdk_error(format!("look at bucket {bucket}"), error)),
+            _ => Err(sdk_error(format!("look at bucket {bucket}"), &error)),
         }
     }
 
@@ -120,7 +121,7 @@ impl ObjectSink for S3Sink {
             {
                 return Ok(None);
             }
-            Err(error) => return Err(sdk_error(format!("read {}", self.uri(key)), error)),
+            Err(error) => return Err(sdk_error(format!("read {}", self.uri(key)), &error)),
         };
         let body = object
             .body
@@ -144,7 +145,7 @@ impl ObjectSink for S3Sink {
                 .key(key)
                 .set_content_type(content_type(key))
                 .set_if_none_match(condition.clone())
-                .checksum_crc64_nvme(Crc64Nvme::of(&content).to_base64())
+                .checksum_crc64_nvme(Crc64Nvme::of(&content).to_string())
                 .set_expected_bucket_owner(self.owner())
                 .body(ByteStream::from(content.clone()))
                 .send()
@@ -162,7 +163,7 @@ impl ObjectSink for S3Sink {
                     });
                 }
                 Some(409) if attempt < CONFLICT_ATTEMPTS => attempt += 1,
-                _ => return Err(sdk_error(format!("write {}", self.uri(key)), error)),
+                _ => return Err(sdk_error(format!("write {}", self.uri(key)), &error)),
             }
         }
     }

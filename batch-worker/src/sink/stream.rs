@@ -1,18 +1,20 @@
-//! The pipe between an archive writer on a thread and an upload on tokio.
+//! The pipe between an archive writer on threads and an upload on tokio.
 
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use archive::{BoxError, Crc64Nvme, Member, MemberSink};
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::{Crc64Digest, Crc64Nvme};
+use super::Crc64Digest;
 
-/// Bytes of one message through the pipe: large enough that its cost is that of copying.
+/// The longest message through the pipe. Members are not copied: a message is a piece of one.
 const CHUNK_BYTES: usize = 512 << 10;
 /// Messages that wait for the upload.
 const CHUNKS: usize = 16;
-/// The most bytes that the pipe holds.
-pub const CHANNEL_BYTES: usize = CHUNK_BYTES * (CHUNKS + 2);
+/// The most bytes that the pipe holds, besides the member of which it holds a piece.
+pub const CHANNEL_BYTES: usize = CHUNK_BYTES * CHUNKS;
 
 /// Proof that a writer handed over its whole stream. Only [`StreamWriter::finish`] makes one.
 #[derive(Debug)]
@@ -38,10 +40,21 @@ impl Finished {
 /// with a stream that nobody vouches for.
 #[derive(Debug)]
 pub struct StreamWriter {
-    chunks: mpsc::Sender<Bytes>,
-    pending: BytesMut,
+    shared: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// `None` once the stream is finished: whatever still holds a [`Members`] can send no more.
+    chunks: Option<mpsc::Sender<Bytes>>,
     bytes: u64,
     crc: Crc64Digest,
+}
+
+/// Gives the members of an artifact to a [`StreamWriter`], whose owner finishes it after the artifact's writer did.
+#[derive(Debug)]
+pub struct Members {
+    shared: Arc<Mutex<State>>,
 }
 
 /// The end that the upload reads from. Dropping it makes the writer's next write fail with `BrokenPipe`.
@@ -53,12 +66,8 @@ pub struct StreamReader {
 /// A pipe of bounded size.
 pub fn channel() -> (StreamWriter, StreamReader) {
     let (sender, receiver) = mpsc::channel(CHUNKS);
-    let writer = StreamWriter {
-        chunks: sender,
-        pending: BytesMut::with_capacity(CHUNK_BYTES),
-        bytes: 0,
-        crc: Crc64Digest::new(),
-    };
+    let state = State { chunks: Some(sender), bytes: 0, crc: Crc64Digest::new() };
+    let writer = StreamWriter { shared: Arc::new(Mutex::new(state)) };
     (writer, StreamReader { chunks: receiver })
 }
 
@@ -69,45 +78,59 @@ impl StreamReader {
     }
 }
 
-impl StreamWriter {
-    fn send_pending(&mut self) -> io::Result<()> {
-        let chunk = self.pending.split().freeze();
-        self.pending.reserve(CHUNK_BYTES);
-        self.chunks.blocking_send(chunk).map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the upload has ended"))
-    }
+fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-    /// Hands over what is left and vouches for the whole.
-    pub fn finish(mut self) -> io::Result<Finished> {
-        if !self.pending.is_empty() {
-            self.send_pending()?;
+impl State {
+    fn send(&mut self, mut data: Bytes) -> io::Result<()> {
+        self.bytes += data.len() as u64;
+        self.crc.update(&data);
+        while !data.is_empty() {
+            let chunk = data.split_to(data.len().min(CHUNK_BYTES));
+            self.chunks
+                .as_ref()
+                .and_then(|chunks| chunks.blocking_send(chunk).ok())
+                .ok_or_else(|| io::Error::new(io::ErrorKind::BrokenPipe, "the upload has ended"))?;
         }
-        Ok(Finished { bytes: self.bytes, crc64nvme: self.crc.value() })
+        Ok(())
     }
 }
 
-impl io::Write for StreamWriter {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let taken = data.len().min(CHUNK_BYTES - self.pending.len());
-        let data = &data[..taken];
-        self.pending.extend_from_slice(data);
-        self.bytes += data.len() as u64;
-        self.crc.update(data);
-        if self.pending.len() == CHUNK_BYTES {
-            self.send_pending()?;
-        }
-        Ok(taken)
+impl StreamWriter {
+    /// A sink of members that writes here.
+    pub fn members(&self) -> Members {
+        Members { shared: Arc::clone(&self.shared) }
     }
 
-    /// Nothing: chunks are sent when they are full, and the last by [`StreamWriter::finish`].
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    /// Hands over `data`. Blocks while the pipe is full.
+    pub fn send(&mut self, data: Bytes) -> io::Result<()> {
+        lock(&self.shared).send(data)
+    }
+
+    /// Vouches for the whole: everything that belongs to the stream was handed over.
+    pub fn finish(self) -> Finished {
+        let mut state = lock(&self.shared);
+        state.chunks = None;
+        Finished { bytes: state.bytes, crc64nvme: state.crc.value() }
+    }
+}
+
+impl Drop for StreamWriter {
+    /// The stream ends with its owner, even while a [`Members`] is still about.
+    fn drop(&mut self) {
+        lock(&self.shared).chunks = None;
+    }
+}
+
+impl MemberSink for Members {
+    fn take(&mut self, member: Member) -> Result<(), BoxError> {
+        Ok(lock(&self.shared).send(member.data)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use super::*;
 
     #[tokio::test]
@@ -116,11 +139,14 @@ mod tests {
         let data: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
         let expected = data.clone();
         let thread = tokio::task::spawn_blocking(move || {
-            writer.write_all(&data).unwrap();
-            writer.finish().unwrap()
+            let data = Bytes::from(data);
+            writer.send(data.slice(..1_000_000)).unwrap();
+            writer.send(data.slice(1_000_000..)).unwrap();
+            writer.finish()
         });
         let mut read = Vec::new();
         while let Some(chunk) = reader.next().await {
+            assert!(chunk.len() <= CHUNK_BYTES);
             read.extend_from_slice(&chunk);
         }
         let finished = thread.await.unwrap();
@@ -133,7 +159,7 @@ mod tests {
     fn a_writer_whose_reader_left_fails() {
         let (mut writer, reader) = channel();
         drop(reader);
-        let error = writer.write_all(&vec![0; CHUNK_BYTES]).unwrap_err();
+        let error = writer.send(Bytes::from_static(b"x")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }

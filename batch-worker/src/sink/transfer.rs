@@ -26,7 +26,7 @@ pub async fn transfer<T: Send + 'static>(
     let producer = tokio::task::spawn_blocking(move || produce(writer));
     // The reader ends with this call, so a producer that still writes is told.
     let drained = drain(upload.as_mut(), reader, stop, sent).await;
-    let produced =
+    let outcome =
         producer.await.unwrap_or_else(|panic| Err(Error::internal(format!("write {}", sink.locate(key)), panic)));
     match (drained, outcome) {
         (Ok(()), Ok((result, proof))) if !stop.is_cancelled() => {
