@@ -75,7 +75,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The compressed stream is not what a writer of this format makes.
-    #[error("member {member} at compressed byte {offset}: {reason}")]
+    #[error("member {member} at compressed byte {offset} {reason}")]
     Member {
         /// The member's number, from 0.
         member: u64,
@@ -83,6 +83,12 @@ pub enum Error {
         offset: u64,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The compressed stream ends within a member.
+    #[error("the compressed stream is cut short after {bytes} bytes")]
+    CutShort {
+        /// Its length.
+        bytes: u64,
     },
     /// The tar stream within is not what a writer of this format makes.
     #[error("tar stream at byte {offset}: {reason}")]

@@ -5,23 +5,30 @@
 
 pub mod acl;
 pub mod codec;
+mod content;
 pub mod digest;
 pub mod entry;
 pub mod error;
 pub mod flag;
 pub mod index;
 pub mod member;
-pub mod verify;
+mod pax;
+pub mod read;
 pub mod write;
 
 pub use acl::PosixAcl;
 pub use codec::{Codec, Compression};
+pub use content::HASHED_HOLE_BYTES;
 pub use digest::{Crc64Nvme, Sha256};
 pub use entry::{DeviceNumber, Entry, EntryKind, EntryPath, Extent, FileLayout, Timestamp, Xattr};
 pub use error::{BoxError, Error, Result};
 pub use flag::FileFlags;
 pub use index::reader::IndexReader;
 pub use index::row::{ArtifactKind, IndexMetadata, IndexRow, RowKind};
-pub use member::{Member, MemberOptions, MemberSink, MemberWriter, StreamSummary};
-pub use verify::{Expected, Mismatch, Verified, VerifyError, verify_artifact};
-pub use write::{ArchiveOptions, ArtifactSummary, HASHED_HOLE_BYTES, ImageWriter, TarArchiveWriter};
+pub use member::write::MemberWriter;
+pub use member::{Member, MemberOptions, MemberSink, StreamSummary};
+pub use read::archive::ArchiveReader;
+pub use read::rebuild::rebuild_index;
+pub use read::restore::{RestoreMetadata, Restorer};
+pub use read::verify::{Expected, Mismatch, Verified, VerifyError, verify_artifact};
+pub use write::{ArchiveOptions, ArtifactSummary, ImageWriter, TarArchiveWriter};

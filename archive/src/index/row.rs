@@ -1,8 +1,10 @@
 //! A row of the index.
 
+use crate::ArtifactSummary;
 use crate::codec::Compression;
+use crate::content::ContentHashes;
 use crate::digest::Sha256;
-use crate::entry::{DeviceNumber, Timestamp};
+use crate::entry::{DeviceNumber, Entry, EntryKind, Timestamp};
 
 /// Version of the schema below.
 pub const FORMAT_VERSION: u32 = 1;
@@ -67,6 +69,84 @@ pub struct IndexRow {
     pub entry_bytes: u64,
 }
 
+/// Where an entry or a block lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Location {
+    pub(crate) member_offset: u64,
+    pub(crate) member_end: u64,
+    pub(crate) skip_bytes: u64,
+    pub(crate) entry_bytes: u64,
+}
+
+impl IndexRow {
+    /// The row of a tar entry; `hashes` only for regular files.
+    pub(crate) fn of_entry(entry: &Entry, hashes: Option<ContentHashes>, location: Location) -> Self {
+        let mut size = 0;
+        let kind = match &entry.kind {
+            EntryKind::File(layout) => {
+                size = layout.size;
+                RowKind::File
+            }
+            EntryKind::Directory => RowKind::Directory,
+            EntryKind::Symlink(target) => RowKind::Symlink(target.clone()),
+            EntryKind::HardLink(target) => RowKind::HardLink(target.as_bytes().to_vec()),
+            EntryKind::Fifo => RowKind::Fifo,
+            EntryKind::CharacterDevice(device) => RowKind::CharacterDevice(*device),
+            EntryKind::BlockDevice(device) => RowKind::BlockDevice(*device),
+        };
+        Self {
+            path: entry.path.as_bytes().to_vec(),
+            kind,
+            size,
+            stored_bytes: entry.stored_bytes(),
+            mode: entry.mode & 0o7777,
+            uid: entry.uid,
+            gid: entry.gid,
+            mtime: entry.mtime,
+            sha256: hashes.and_then(|hashes| hashes.logical),
+            stored_sha256: hashes.and_then(|hashes| hashes.stored),
+            member_offset: location.member_offset,
+            member_end: location.member_end,
+            skip_bytes: location.skip_bytes,
+            entry_bytes: location.entry_bytes,
+        }
+    }
+
+    /// The row of a block that fills a member.
+    pub(crate) fn of_block(offset: u64, bytes: u64, zero: bool, sha256: Option<Sha256>, members: (u64, u64)) -> Self {
+        Self {
+            path: Vec::new(),
+            kind: RowKind::Block { offset, zero },
+            size: bytes,
+            stored_bytes: bytes,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            mtime: Timestamp::default(),
+            sha256,
+            stored_sha256: None,
+            member_offset: members.0,
+            member_end: members.1,
+            skip_bytes: 0,
+            entry_bytes: bytes,
+        }
+    }
+
+    /// What a person calls it: the path, or the place of the block.
+    pub fn name(&self) -> String {
+        match self.kind {
+            RowKind::Block { offset, .. } => format!("block at byte {offset}"),
+            RowKind::File
+            | RowKind::Directory
+            | RowKind::Symlink(_)
+            | RowKind::HardLink(_)
+            | RowKind::Fifo
+            | RowKind::CharacterDevice(_)
+            | RowKind::BlockDevice(_) => String::from_utf8_lossy(&self.path).into_owned(),
+        }
+    }
+}
+
 /// Whether an artifact is a tar stream or an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArtifactKind {
@@ -88,5 +168,5 @@ pub struct IndexMetadata {
     /// How the artifact was cut and compressed.
     pub compression: Compression,
     /// Its totals and hashes.
-    pub summary: crate::ArtifactSummary,
+    pub summary: ArtifactSummary,
 }

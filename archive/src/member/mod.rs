@@ -1,10 +1,17 @@
 //! Members: the compressed pieces of an artifact, each of which can be read by itself.
+//!
+//! `write` cuts and compresses, `read` splits and decompresses, `gzip` and `zstd` know the bytes.
+
+mod compress;
+mod frame;
+pub mod read;
+pub mod write;
 
 use bytes::Bytes;
 
 use crate::codec::Compression;
 use crate::digest::{Crc64Nvme, Sha256};
-use crate::error::{BoxError, Result};
+use crate::error::BoxError;
 
 /// A finished member, handed to the sink in order.
 #[derive(Debug, Clone)]
@@ -17,7 +24,7 @@ pub struct Member {
     pub uncompressed_offset: u64,
     /// Length of its content.
     pub uncompressed_bytes: u32,
-    /// Whether its content is all zeros and it is of full size.
+    /// Whether its content is nothing but zeros.
     pub zero: bool,
     /// SHA-256 of its content, where that was asked for.
     pub sha256: Option<Sha256>,
@@ -25,10 +32,17 @@ pub struct Member {
     pub data: Bytes,
 }
 
+impl Member {
+    /// Where it ends in the compressed stream.
+    pub fn compressed_end(&self) -> u64 {
+        self.compressed_offset + self.data.len() as u64
+    }
+}
+
 /// Takes the compressed members of an artifact, in order, on a thread of its own.
 ///
 /// An error ends the artifact: it comes back from the next call of the writer, or from `finish`. A sink may block; it must return (with an
-/// error) when its receiver is gone. Nothing tells a sink that the artifact is complete: only the writer's `finish` does.
+/// error) when its receiver is gone. Nothing tells a sink that the artifact is complete, not even being dropped: only the writer's `finish` does.
 pub trait MemberSink: Send {
     /// Takes one member.
     fn take(&mut self, member: Member) -> Result<(), BoxError>;
@@ -50,7 +64,7 @@ pub struct MemberOptions {
     pub compression: Compression,
     /// Compressor threads, at least one. The bytes do not depend on it.
     pub threads: usize,
-    /// Bytes of uncompressed and compressed members that may be under way, at least two members.
+    /// Bytes of members that may be under way, uncompressed and compressed together. At least six members are, whatever is said here.
     pub budget_bytes: usize,
     /// Whether each member's content is hashed by itself.
     pub hash_members: bool,
@@ -65,7 +79,7 @@ pub struct StreamSummary {
     pub uncompressed_bytes: u64,
     /// Number of members.
     pub members: u64,
-    /// Full members of nothing but zeros.
+    /// Members of full size and nothing but zeros.
     pub zero_members: u64,
     /// SHA-256 of the compressed stream.
     pub sha256: Sha256,
@@ -75,27 +89,8 @@ pub struct StreamSummary {
     pub uncompressed_sha256: Sha256,
 }
 
-/// Cuts a stream in members and compresses them on several threads.
-pub struct MemberWriter {}
-
-impl MemberWriter {
-    /// Starts the threads.
-    pub fn new(options: MemberOptions, sink: Box<dyn MemberSink>) -> Result<Self> {
-        unimplemented!("{options:?} {}", std::mem::size_of_val(&sink))
-    }
-
-    /// Appends bytes. An error is final.
-    pub fn write(&mut self, data: &[u8]) -> Result<()> {
-        unimplemented!("{data:?}")
-    }
-
-    /// Appends zeros; whole members of them cost nearly nothing.
-    pub fn write_zeros(&mut self, bytes: u64) -> Result<()> {
-        unimplemented!("{bytes:?}")
-    }
-
-    /// Completes the last member and waits until the sink has taken all. Dropping a writer instead abandons the artifact.
-    pub fn finish(self) -> Result<StreamSummary> {
-        unimplemented!()
-    }
+/// Whether a buffer holds nothing but zeros.
+pub(crate) fn is_zero(data: &[u8]) -> bool {
+    let (blocks, rest) = data.as_chunks::<64>();
+    blocks.iter().all(|block| block.iter().fold(0, |any, byte| any | byte) == 0) && rest.iter().all(|byte| *byte == 0)
 }
