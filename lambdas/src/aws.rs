@@ -35,8 +35,8 @@ impl Failure {
             (Some(code), Some(message), _) => format!("{code}: {message}"),
             (Some(code), None, _) => code.clone(),
             (None, Some(message), _) => message.to_owned(),
-            (None, None, Some(status)) => format!("HTTP status {status}"),
-            (None, None, None) => chain(error),
+            (None, None, Some(status)) if status >= 300 => format!("HTTP status {status}"),
+            (None, None, _) => chain(error),
         };
         Self { kind: kind_of(code.as_deref(), status), code, status, text }
     }
@@ -114,8 +114,8 @@ fn kind_of(code: Option<&str>, status: Option<u16>) -> Kind {
     match status {
         _ if denied => Kind::AccessDenied,
         _ if passing => Kind::Unavailable,
-        // Never sent, or never answered.
-        None | Some(500..=599) => Kind::Unavailable,
+        // Never sent, never answered, or answered with what cannot be read.
+        None | Some(200..=299 | 500..=599) => Kind::Unavailable,
         Some(401 | 403) => Kind::AccessDenied,
         Some(_) => Kind::Internal,
     }
@@ -139,6 +139,7 @@ mod tests {
             ("ServiceUnavailable", 503, Kind::Unavailable),
             ("ExpiredTokenException", 400, Kind::Unavailable),
             ("", 502, Kind::Unavailable),
+            ("", 200, Kind::Unavailable),
             ("InvalidParameterValue", 400, Kind::Internal),
         ] {
             assert_eq!(kind_of(Some(code), Some(status)), kind, "{code} {status}");

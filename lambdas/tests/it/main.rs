@@ -1,0 +1,12 @@
+//! The Lambdas against AWS's own wire formats, and the rules of the state machine.
+#![expect(clippy::unwrap_used, reason = "test code: clippy exempts only the test functions themselves")]
+
+mod asl;
+mod cleanup;
+mod cloud;
+mod conclude;
+mod deletion;
+mod plan;
+mod reaper;
+mod restore;
+mod sample;

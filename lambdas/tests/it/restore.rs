@@ -1,0 +1,141 @@
+//! Volumes: made once, where there is room, and given up on with the reason.
+
+use aws_sdk_ec2::types::VolumeState;
+use backup_export_lambdas::restore::{Request, Restore, State, Step, check, next_step, performance, start};
+use domain::failure::Kind;
+use domain::plan::VolumeOptions;
+
+use crate::cloud::Cloud;
+use crate::sample::{SNAPSHOT, now, plan};
+
+fn request(restore: Option<Restore>) -> Request {
+    let plan = plan();
+    Request { volume: plan.volumes[0].clone(), plan, restore }
+}
+
+#[tokio::test]
+async fn a_retry_reuses_the_client_token_and_makes_no_second_volume() {
+    let cloud = Cloud::new();
+    cloud.lose_answer("ec2:CreateVolume");
+    let first = start(&cloud.ec2(), request(None)).await.unwrap();
+    let second = start(&cloud.ec2(), request(None)).await.unwrap();
+    assert_eq!(first, second);
+    let (tokens, volumes) = cloud.edit(|state| (state.tokens.clone(), state.volumes.len()));
+    assert_eq!(tokens.len(), 3);
+    assert!(tokens.iter().all(|token| *token == tokens[0]));
+    assert_eq!(volumes, 1);
+}
+
+#[tokio::test]
+async fn the_volume_is_tagged_by_the_call_that_makes_it() {
+    let cloud = Cloud::new();
+    let restore = start(&cloud.ec2(), request(None)).await.unwrap();
+    let tags = cloud.edit(|state| state.volumes[restore.volume_id.as_str()].tags.clone());
+    let plan = plan();
+    assert_eq!(tags["backup-export:export-id"], plan.export_id.as_str());
+    assert_eq!(tags["backup-export:execution"], plan.execution.as_str());
+    assert_eq!(tags["backup-export:volume-key"], plan.volumes[0].key);
+    assert_eq!(restore.command[..3], ["volume", "--volume-id", restore.volume_id.as_str()]);
+    assert_eq!(restore.verify_command[0], "verify");
+}
+
+#[tokio::test]
+async fn a_full_zone_is_followed_by_the_next() {
+    let cloud = Cloud::new();
+    cloud.fail("ec2:CreateVolume", 1, 400, "InsufficientVolumeCapacity");
+    let restore = start(&cloud.ec2(), request(None)).await.unwrap();
+    let second = &plan().placements[1];
+    assert_eq!(restore.availability_zone, second.availability_zone);
+    assert_eq!(restore.job_queue, second.job_queue);
+
+    cloud.fail("ec2:CreateVolume", 9, 400, "InsufficientVolumeCapacity");
+    let error = start(&cloud.ec2(), request(None)).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Unavailable);
+    for placement in &plan().placements {
+        assert!(error.message.contains(placement.availability_zone.as_str()), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_of_ec2_are_told_apart() {
+    for (status, code, kind) in [
+        (403, "UnauthorizedOperation", Kind::AccessDenied),
+        (503, "RequestLimitExceeded", Kind::Throttled),
+        (400, "VolumeLimitExceeded", Kind::Throttled),
+        (500, "InternalError", Kind::Unavailable),
+        (400, "InvalidSnapshot.NotFound", Kind::SourceNotFound),
+        (400, "IncorrectState", Kind::RecoveryPointNotUsable),
+        (400, "InvalidParameterValue", Kind::RestoreFailed),
+        (400, "KMSKeyNotAccessibleFault", Kind::RestoreFailed),
+    ] {
+        let cloud = Cloud::new();
+        cloud.fail("ec2:CreateVolume", 9, status, code);
+        let error = start(&cloud.ec2(), request(None)).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{code}: {error}");
+        assert!(error.message.contains(code) && error.message.contains(SNAPSHOT), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_volume_is_waited_for_and_then_used() {
+    let cloud = Cloud::new();
+    let mut restore = start(&cloud.ec2(), request(None)).await.unwrap();
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        restore = check(&cloud.ec2(), request(Some(restore)), now()).await.unwrap();
+        assert_eq!(restore.state, State::Pending);
+        waits.push(restore.wait_seconds);
+    }
+    assert!(waits.is_sorted() && waits[3] == 60, "{waits:?}");
+    cloud.edit(|state| state.volumes.get_mut(restore.volume_id.as_str()).unwrap().state = "available");
+    let ready = check(&cloud.ec2(), request(Some(restore.clone())), now()).await.unwrap();
+    assert_eq!(ready.state, State::Ready);
+    assert_eq!(ready.command, restore.command);
+}
+
+#[tokio::test]
+async fn a_volume_that_vanished_points_to_its_key() {
+    let cloud = Cloud::new();
+    let mut restore = start(&cloud.ec2(), request(None)).await.unwrap();
+    cloud.edit(|state| state.volumes.clear());
+    // Describing is eventually consistent: unknown at first means nothing.
+    restore = check(&cloud.ec2(), request(Some(restore)), now()).await.unwrap();
+    restore = check(&cloud.ec2(), request(Some(restore)), now()).await.unwrap();
+    let mut request = request(Some(restore));
+    request.volume.kms_key_id = Some("arn:aws:kms:us-east-1:999999999999:key/k".into());
+    let error = check(&cloud.ec2(), request, now()).await.unwrap_err();
+    assert_eq!(error.kind, Kind::RestoreFailed);
+    assert!(error.message.contains("key/k") && error.message.contains("kms:CreateGrant"), "{error}");
+}
+
+#[test]
+fn steps_follow_state_and_deadline() {
+    let volume = &plan().volumes[0];
+    let step = |state, is_late| next_step(Some(&state), 1, is_late, volume);
+    assert_eq!(step(VolumeState::Creating, false), Step::Wait);
+    assert_eq!(step(VolumeState::Available, true), Step::Use);
+    assert_eq!(step(VolumeState::InUse, false), Step::Use);
+    assert!(matches!(step(VolumeState::Creating, true), Step::GiveUp(Kind::RestoreTimedOut, _)));
+    assert!(matches!(step(VolumeState::Error, false), Step::GiveUp(Kind::RestoreFailed, _)));
+    assert_eq!(next_step(None, 1, false, volume), Step::Wait);
+    assert!(matches!(next_step(None, 3, false, volume), Step::GiveUp(Kind::RestoreFailed, _)));
+}
+
+#[test]
+fn performance_stays_within_what_the_size_allows() {
+    let options = |volume_type: &str, throughput_mib, iops| VolumeOptions {
+        volume_type: volume_type.into(),
+        throughput_mib,
+        iops,
+        initialization_rate_mib: None,
+        kms_key_id: None,
+    };
+    assert_eq!(performance(&options("gp3", None, None), 8), (None, None));
+    assert_eq!(performance(&options("gp3", Some(250), None), 1), (None, Some(250)));
+    // 1,000 MiB/s need 4,000 IOPS, which need 8 GiB.
+    assert_eq!(performance(&options("gp3", Some(1_000), None), 8), (Some(4_000), Some(1_000)));
+    assert_eq!(performance(&options("gp3", Some(1_000), None), 1), (Some(3_000), Some(750)));
+    assert_eq!(performance(&options("gp3", Some(125), Some(16_000)), 10), (Some(5_000), Some(125)));
+    assert_eq!(performance(&options("io2", None, Some(64_000)), 8), (Some(8_000), None));
+    assert_eq!(performance(&options("gp2", None, None), 8), (None, None));
+}
