@@ -47,9 +47,12 @@ WAIT_SCALE = float(os.environ["LOCAL_CLOUD_WAIT_SCALE"])
 
 
 def replace_everywhere(old, new):
-    """Replaces a function in every module that imported it by name."""
+    """Replaces a function in every module that imported it by name, but not here, where the old one is still called."""
     for module in list(sys.modules.values()):
-        for name, value in list(getattr(module, "__dict__", {}).items()):
+        names = getattr(module, "__dict__", {})
+        if names is globals():
+            continue
+        for name, value in list(names.items()):
             if value is old:
                 setattr(module, name, new)
 

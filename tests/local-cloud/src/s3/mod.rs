@@ -115,9 +115,15 @@ fn to_path_style(parts: &mut Parts) {
     }
 }
 
+/// Whether a query parameter belongs to a presigned URL, of either version of the signature.
+fn presigned(pair: &str) -> bool {
+    let old = ["AWSAccessKeyId=", "Signature=", "Expires="];
+    pair.starts_with("X-Amz-") || old.iter().any(|name| pair.starts_with(name))
+}
+
 fn drop_presigned_query(parts: &mut Parts) {
-    let Some(query) = parts.uri.query().filter(|query| query.contains("X-Amz-Signature")) else { return };
-    let kept: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("X-Amz-")).collect();
+    let Some(query) = parts.uri.query().filter(|query| query.contains("Signature=")) else { return };
+    let kept: Vec<&str> = query.split('&').filter(|pair| !presigned(pair)).collect();
     let uri = format!("{}?{}", parts.uri.path(), kept.join("&"));
     if let Ok(uri) = uri.parse::<Uri>() {
         parts.uri = uri;
