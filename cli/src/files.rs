@@ -77,10 +77,8 @@ fn write_row(out: &mut impl std::io::Write, row: &IndexRow) -> std::io::Result<(
         RowKind::BlockDevice(_) => ('b', None),
         RowKind::Block { .. } => ('?', None),
     };
-    let time = Timestamp::from_second(row.mtime.seconds).map_or_else(
-        |_| format!("{}s", row.mtime.seconds),
-        |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-    );
+    let time = Timestamp::from_second(row.mtime.seconds)
+        .map_or_else(|_| format!("{}s", row.mtime.seconds), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string());
     write!(out, "{letter}{} {:>6} {:>6} {:>14} {time} ", permissions(row.mode), row.uid, row.gid, row.size)?;
     write!(out, "{}", row.path.escape_ascii())?;
     if let Some((arrow, target)) = target {

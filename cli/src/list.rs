@@ -25,7 +25,8 @@ impl List {
         let store = Store::of(&self.bucket).await;
         let mut rows = Vec::new();
         for key in store.list("catalog/exports/").await? {
-            let row: CatalogRow = serde_json::from_slice(&store.get(&key).await?).with_context(|| format!("read {key}"))?;
+            let row: CatalogRow =
+                serde_json::from_slice(&store.get(&key).await?).with_context(|| format!("read {key}"))?;
             if self.resource.as_ref().is_none_or(|resource| *resource == row.resource_id) {
                 rows.push(row);
             }

@@ -40,9 +40,12 @@ impl Start {
         let input = serde_json::json!({
             "recoveryPointArn": self.recovery_point, "backupVaultName": self.vault, "generation": self.generation,
         });
-        let started = client.start_execution().state_machine_arn(&self.state_machine).input(input.to_string()).send().await;
+        let started =
+            client.start_execution().state_machine_arn(&self.state_machine).input(input.to_string()).send().await;
         let execution = started
-            .map_err(|error| anyhow::anyhow!("start an execution of {}: {}", self.state_machine, DisplayErrorContext(error)))?
+            .map_err(|error| {
+                anyhow::anyhow!("start an execution of {}: {}", self.state_machine, DisplayErrorContext(error))
+            })?
             .execution_arn;
         println!("{execution}");
         if self.wait { finished(&client, &execution).await } else { Ok(()) }

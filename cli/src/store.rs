@@ -1,6 +1,7 @@
 //! Reading exports, wherever they are: a bucket, or a directory laid out like one.
 
-use std::os::unix::fs::FileExt as _;
+use std::fs::File;
+use std::io::{Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -8,6 +9,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::DisplayErrorContext;
 use domain::id::BucketName;
 use domain::manifest::Manifest;
+use tokio_util::io::SyncIoBridge;
 
 use crate::location::Location;
 
@@ -58,22 +60,22 @@ impl Store {
         }
     }
 
-    /// `length` bytes of an object from `offset`: one ranged read.
-    pub(crate) async fn get_range(&self, key: &str, offset: u64, length: u64) -> Result<Vec<u8>> {
+    /// `length` bytes of an object from `offset`, by one ranged read, as a stream that blocks.
+    pub(crate) async fn open_range(&self, key: &str, offset: u64, length: u64) -> Result<Box<dyn Read + Send>> {
         match self {
             Self::Bucket { client, name } => {
                 let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
                 let object = client.get_object().bucket(name.as_str()).key(key).range(range).send().await;
                 let object = object.map_err(|error| describe(&error, name, key))?;
-                Ok(object.body.collect().await.with_context(|| format!("read s3://{name}/{key}"))?.to_vec())
+                Ok(Box::new(SyncIoBridge::new(object.body.into_async_read())))
             }
             Self::Directory(root) => {
                 let path = root.join(key);
-                let mut bytes = vec![0; usize::try_from(length).context("the range exceeds the memory")?];
-                std::fs::File::open(&path)
-                    .and_then(|file| file.read_exact_at(&mut bytes, offset))
-                    .with_context(|| format!("read {length} bytes from {offset} of {}", path.display()))?;
-                Ok(bytes)
+                let opened = File::open(&path).and_then(|mut file| {
+                    file.seek(SeekFrom::Start(offset))?;
+                    Ok(file)
+                });
+                Ok(Box::new(opened.with_context(|| format!("read {}", path.display()))?.take(length)))
             }
         }
     }
