@@ -1,6 +1,7 @@
 //! A local cloud with everything deployed to it.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -19,6 +20,8 @@ pub struct Settings {
     pub cloud: Options,
     /// `DELETE_RECOVERY_POINT=true` and the like.
     pub environment: BTreeMap<String, String>,
+    /// Seconds after which an execution is timed out, instead of what the state machine says.
+    pub root_timeout_seconds: Option<u64>,
 }
 
 impl Settings {
@@ -43,8 +46,11 @@ impl System {
         let names = settings.cloud.names();
         let zones: Vec<String> = settings.cloud.zones.iter().map(|zone| format!("{}{zone}", names.region)).collect();
         let zones: Vec<&str> = zones.iter().map(String::as_str).collect();
-        let stack = stack::stack(&names, &zones, &settings.environment)?;
+        let mut stack = stack::stack(&names, &zones, &settings.environment)?;
         let cloud = LocalCloud::start(settings.cloud).await.context("start the local cloud")?;
+        if let (Some(seconds), Some(machine)) = (settings.root_timeout_seconds, &mut stack.state_machine) {
+            machine.definition = with_root_timeout(&machine.definition, cloud.directory(), seconds)?;
+        }
         cloud.deploy(&stack).await.context("deploy to the local cloud")?;
         Ok(Self { cloud })
     }
@@ -91,4 +97,14 @@ impl System {
         ensure!(leftovers.is_empty(), "left behind: {leftovers:?}");
         Ok(self.cloud.shutdown().await?)
     }
+}
+
+/// A copy of the state machine's file that differs in its `TimeoutSeconds` alone.
+fn with_root_timeout(definition: &Path, directory: &Path, seconds: u64) -> Result<PathBuf> {
+    let text = std::fs::read(definition).with_context(|| format!("read {}", definition.display()))?;
+    let mut machine: Value = serde_json::from_slice(&text).with_context(|| format!("read {}", definition.display()))?;
+    machine["TimeoutSeconds"] = seconds.into();
+    let copy = directory.join("export.asl.json");
+    std::fs::write(&copy, machine.to_string()).with_context(|| format!("write {}", copy.display()))?;
+    Ok(copy)
 }
