@@ -56,19 +56,9 @@ impl Disk {
     ///
     /// # Errors
     /// [`SourceError::Open`], [`SourceError::NotADisk`] and [`SourceError::TooSmall`] name the path.
-    pub fn open(
-        path: &Path,
-        access: Access,
-        expected_bytes: Option<u64>,
-    ) -> Result<Self, SourceError> {
-        let open_error = |source| SourceError::Open {
-            path: path.to_owned(),
-            source,
-        };
-        let not_a_disk = |what| SourceError::NotADisk {
-            path: path.to_owned(),
-            what,
-        };
+    pub fn open(path: &Path, access: Access, expected_bytes: Option<u64>) -> Result<Self, SourceError> {
+        let open_error = |source| SourceError::Open { path: path.to_owned(), source };
+        let not_a_disk = |what| SourceError::NotADisk { path: path.to_owned(), what };
         // A fifo or a terminal must not be opened before it is known to be none.
         let kind = std::fs::metadata(path).map_err(open_error)?.file_type();
         if !kind.is_block_device() && !kind.is_file() {
@@ -92,11 +82,7 @@ impl Disk {
         if let Some(expected_bytes) = expected_bytes
             && size_bytes < expected_bytes
         {
-            return Err(SourceError::TooSmall {
-                path: path.to_owned(),
-                actual_bytes: size_bytes,
-                expected_bytes,
-            });
+            return Err(SourceError::TooSmall { path: path.to_owned(), actual_bytes: size_bytes, expected_bytes });
         }
         if size_bytes == 0 {
             return Err(not_a_disk("empty"));
@@ -147,17 +133,9 @@ impl Disk {
     /// [`SourceError::Read`] names the disk and the offset.
     pub fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>, SourceError> {
         let mut bytes = vec![0; length];
-        self.file
-            .read_exact_at(&mut bytes, offset)
-            .map_err(|error| {
-                SourceError::read(
-                    format!(
-                        "{} at byte {offset} ({length} bytes)",
-                        self.path.display()
-                    ),
-                    error,
-                )
-            })?;
+        self.file.read_exact_at(&mut bytes, offset).map_err(|error| {
+            SourceError::read(format!("{} at byte {offset} ({length} bytes)", self.path.display()), error)
+        })?;
         Ok(bytes)
     }
 
@@ -166,23 +144,14 @@ impl Disk {
     pub(crate) fn node(&self, offset_bytes: u64, size_bytes: u64) -> Result<Node, SourceError> {
         if let (Access::ThrowAway, Some(device)) = (self.access, self.device_number) {
             if offset_bytes == 0 && size_bytes == self.size_bytes {
-                return Ok(Node {
-                    path: self.path.clone(),
-                    loop_device: None,
-                });
+                return Ok(Node { path: self.path.clone(), loop_device: None });
             }
             if let Some(path) = partition_node(device, offset_bytes, size_bytes) {
-                return Ok(Node {
-                    path,
-                    loop_device: None,
-                });
+                return Ok(Node { path, loop_device: None });
             }
         }
         let loop_device = LoopDevice::attach(&self.path, self.access, offset_bytes, size_bytes)?;
-        Ok(Node {
-            path: loop_device.path.clone(),
-            loop_device: Some(loop_device),
-        })
+        Ok(Node { path: loop_device.path.clone(), loop_device: Some(loop_device) })
     }
 }
 
@@ -209,12 +178,7 @@ impl Node {
 }
 
 impl LoopDevice {
-    fn attach(
-        backing: &Path,
-        access: Access,
-        offset_bytes: u64,
-        size_bytes: u64,
-    ) -> Result<Self, SourceError> {
+    fn attach(backing: &Path, access: Access, offset_bytes: u64, size_bytes: u64) -> Result<Self, SourceError> {
         let offset = offset_bytes.to_string();
         let limit = size_bytes.to_string();
         let backing = backing.as_os_str();
@@ -234,15 +198,10 @@ impl LoopDevice {
         let hold = open_quietly(&path);
         // In use by `hold`, it is only marked: the kernel detaches it when its last user closes it.
         tool::require("losetup", ["--detach".as_ref(), path.as_os_str()])?;
-        let hold = hold.map_err(|source| {
-            SourceError::system(format!("open the loop device {}", path.display()), source)
-        })?;
+        let hold =
+            hold.map_err(|source| SourceError::system(format!("open the loop device {}", path.display()), source))?;
         let identity = identity(&path).unwrap_or_default();
-        Ok(Self {
-            path,
-            hold: Some(hold),
-            identity,
-        })
+        Ok(Self { path, hold: Some(hold), identity })
     }
 
     fn detach(mut self) -> Result<(), SourceError> {
@@ -285,18 +244,9 @@ impl Drop for LoopDevice {
 
 /// Opens for reading without touching the access time where that is allowed (owner or root).
 fn open_quietly(path: &Path) -> io::Result<File> {
-    let open = |flags: OFlags| {
-        OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.bits().cast_signed())
-            .open(path)
-    };
+    let open = |flags: OFlags| OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
     open(OFlags::NOATIME).or_else(|error| {
-        if error.kind() == io::ErrorKind::PermissionDenied {
-            open(OFlags::empty())
-        } else {
-            Err(error)
-        }
+        if error.kind() == io::ErrorKind::PermissionDenied { open(OFlags::empty()) } else { Err(error) }
     })
 }
 
@@ -304,35 +254,21 @@ fn open_quietly(path: &Path) -> io::Result<File> {
 fn partition_node(device: u64, offset_bytes: u64, size_bytes: u64) -> Option<PathBuf> {
     // sysfs counts in units of 512 bytes whatever the sector size.
     let wanted = (offset_bytes / 512, size_bytes / 512);
-    if offset_bytes % 512 != 0 || size_bytes % 512 != 0 {
+    if !offset_bytes.is_multiple_of(512) || !size_bytes.is_multiple_of(512) {
         return None;
     }
-    let directory = PathBuf::from(format!(
-        "/sys/dev/block/{}:{}",
-        rustix::fs::major(device),
-        rustix::fs::minor(device)
-    ));
+    let directory =
+        PathBuf::from(format!("/sys/dev/block/{}:{}", rustix::fs::major(device), rustix::fs::minor(device)));
     for entry in std::fs::read_dir(directory).ok()?.flatten() {
-        let number = |file: &str| -> Option<u64> {
-            std::fs::read_to_string(entry.path().join(file))
-                .ok()?
-                .trim()
-                .parse()
-                .ok()
-        };
-        if number("partition").is_none()
-            || (number("start"), number("size")) != (Some(wanted.0), Some(wanted.1))
-        {
+        let number =
+            |file: &str| -> Option<u64> { std::fs::read_to_string(entry.path().join(file)).ok()?.trim().parse().ok() };
+        if number("partition").is_none() || (number("start"), number("size")) != (Some(wanted.0), Some(wanted.1)) {
             continue;
         }
         let node = Path::new("/dev").join(entry.file_name());
         let sysfs_number = std::fs::read_to_string(entry.path().join("dev")).ok()?;
         let metadata = std::fs::metadata(&node).ok()?;
-        let number = format!(
-            "{}:{}",
-            rustix::fs::major(metadata.rdev()),
-            rustix::fs::minor(metadata.rdev())
-        );
+        let number = format!("{}:{}", rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev()));
         if metadata.file_type().is_block_device() && number == sysfs_number.trim() {
             return Some(node);
         }

@@ -83,9 +83,7 @@ impl SourceError {
             {
                 Kind::AccessDenied
             }
-            Self::Open { .. } | Self::NotADisk { .. } | Self::TooSmall { .. } => {
-                Kind::SourceNotFound
-            }
+            Self::Open { .. } | Self::NotADisk { .. } | Self::TooSmall { .. } => Kind::SourceNotFound,
             Self::PartitionTable { .. } | Self::Read { .. } => Kind::ReadFailed,
             Self::Tool { .. } | Self::System { .. } | Self::Archive(_) => Kind::Internal,
             Self::Cancelled => Kind::Interrupted,
@@ -93,16 +91,10 @@ impl SourceError {
     }
 
     pub(crate) fn system(action: impl Into<String>, source: impl Into<io::Error>) -> Self {
-        Self::System {
-            action: action.into(),
-            source: source.into(),
-        }
+        Self::System { action: action.into(), source: source.into() }
     }
 
     pub(crate) fn read(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
-        Self::Read {
-            what: what.into(),
-            source: source.into(),
-        }
+        Self::Read { what: what.into(), source: source.into() }
     }
 }

@@ -60,9 +60,8 @@ pub fn export_filesystem(
     options: &Options,
     progress: &Progress,
 ) -> Result<FilesystemReport, SourceError> {
-    let mut report = read_tree(mounted.root(), options, progress, &mut |entry, content| {
-        archive.append(entry, content)
-    })?;
+    let mut report =
+        read_tree(mounted.root(), options, progress, &mut |entry, content| archive.append(entry, content))?;
     report.notes.extend(mounted.notes.iter().cloned());
     Ok(report)
 }

@@ -11,10 +11,7 @@ pub(super) fn run<S: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = S>,
 ) -> Result<Output, SourceError> {
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null());
+    command.args(arguments).env("LC_ALL", "C").stdin(Stdio::null());
     command.output().map_err(|error| SourceError::Tool {
         action: describe(&command),
         output: format!("{error}: is the package that holds {program} installed?"),

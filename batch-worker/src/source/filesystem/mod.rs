@@ -69,11 +69,7 @@ pub struct Skipped {
 
 impl Section {
     pub(super) fn new(name: String, source: Source, defect: Option<String>) -> Self {
-        Self {
-            name,
-            source,
-            defect,
-        }
+        Self { name, source, defect }
     }
 
     /// The partition's number; `None` for a whole disk.
@@ -88,10 +84,7 @@ impl Section {
     pub fn open(&self, disk: &Disk) -> Result<Opened, SourceError> {
         let mut section = self.clone();
         if let Some(reason) = &self.defect {
-            return Ok(Opened::Image(Image {
-                section,
-                reason: reason.clone(),
-            }));
+            return Ok(Opened::Image(Image { section, reason: reason.clone() }));
         }
         let (offset, size) = (self.source.offset_bytes, self.source.size_bytes);
         let probe = Probe::read(disk, offset, size)?;
@@ -104,12 +97,7 @@ impl Section {
             Treatment::Skip(reason) => Opened::Skipped(Skipped { section, reason }),
             Treatment::Image(reason) => Opened::Image(Image { section, reason }),
             Treatment::Mount(kind) => match try_mount(disk, &section, &kind)? {
-                Ok((root, node, notes)) => Opened::Filesystem(Mounted {
-                    root,
-                    node,
-                    section,
-                    notes,
-                }),
+                Ok((root, node, notes)) => Opened::Filesystem(Mounted { root, node, section, notes }),
                 Err(reason) => Opened::Image(Image { section, reason }),
             },
         })
@@ -119,15 +107,9 @@ impl Section {
 type Mount = (OwnedFd, Node, Vec<String>);
 
 /// Tries every way to mount a section; the inner error is the reason for an image.
-fn try_mount(
-    disk: &Disk,
-    section: &Section,
-    kind: &str,
-) -> Result<Result<Mount, String>, SourceError> {
+fn try_mount(disk: &Disk, section: &Section, kind: &str) -> Result<Result<Mount, String>, SourceError> {
     if !rustix::process::geteuid().is_root() {
-        return Ok(Err(format!(
-            "{kind} could not be mounted: only root can mount it"
-        )));
+        return Ok(Err(format!("{kind} could not be mounted: only root can mount it")));
     }
     let mut node = disk.node(section.source.offset_bytes, section.source.size_bytes)?;
     let mut errors: Vec<String> = Vec::new();
@@ -135,11 +117,7 @@ fn try_mount(
         match mount::mount(node.path(), &attempt) {
             Ok(root) => {
                 node.release();
-                let notes = attempt
-                    .note
-                    .map(|note| format!("{}: {note}", section.name))
-                    .into_iter()
-                    .collect();
+                let notes = attempt.note.map(|note| format!("{}: {note}", section.name)).into_iter().collect();
                 return Ok(Ok((root, node, notes)));
             }
             Err(error) if errors.contains(&error) => {}
@@ -147,10 +125,7 @@ fn try_mount(
         }
     }
     node.close()?;
-    Ok(Err(format!(
-        "{kind} could not be mounted: {}",
-        errors.join(", then: ")
-    )))
+    Ok(Err(format!("{kind} could not be mounted: {}", errors.join(", then: "))))
 }
 
 impl Mounted {
@@ -159,13 +134,9 @@ impl Mounted {
     /// # Errors
     /// When the filesystem does not answer.
     pub fn used_bytes(&self) -> Result<u64, SourceError> {
-        let usage = rustix::fs::fstatvfs(self.root.as_fd()).map_err(|error| {
-            SourceError::system(format!("ask {} for its usage", self.section.name), error)
-        })?;
-        Ok(usage
-            .f_blocks
-            .saturating_sub(usage.f_bfree)
-            .saturating_mul(usage.f_frsize))
+        let usage = rustix::fs::fstatvfs(self.root.as_fd())
+            .map_err(|error| SourceError::system(format!("ask {} for its usage", self.section.name), error))?;
+        Ok(usage.f_blocks.saturating_sub(usage.f_bfree).saturating_mul(usage.f_frsize))
     }
 
     /// The root directory.

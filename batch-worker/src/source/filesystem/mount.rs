@@ -9,8 +9,8 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
+    fsmount, fsopen,
 };
 
 use crate::source::tool;
@@ -32,12 +32,7 @@ const NO_REPLAY: &str = "the journal was not replayed, because nothing may be wr
                          changes of the last seconds before the backup may be missing";
 
 const fn plain(kind: &'static str) -> Attempt {
-    Attempt {
-        kind,
-        options: &[],
-        note: None,
-        fuse: false,
-    }
+    Attempt { kind, options: &[], note: None, fuse: false }
 }
 
 const fn with(
@@ -45,12 +40,7 @@ const fn with(
     options: &'static [(&'static str, Option<&'static str>)],
     note: Option<&'static str>,
 ) -> Attempt {
-    Attempt {
-        kind,
-        options,
-        note,
-        fuse: false,
-    }
+    Attempt { kind, options, note, fuse: false }
 }
 
 /// The ways to mount a filesystem of a kind, best first. A journal is replayed where the device can be written; a read-only device
@@ -68,11 +58,7 @@ pub(super) fn attempts(kind: &str) -> Vec<Attempt> {
         // The top level: every subvolume is in it, whatever the default subvolume is.
         "btrfs" => vec![
             with("btrfs", &[("subvolid", Some("5"))], None),
-            with(
-                "btrfs",
-                &[("subvolid", Some("5")), ("rescue", Some("nologreplay"))],
-                Some(NO_REPLAY),
-            ),
+            with("btrfs", &[("subvolid", Some("5")), ("rescue", Some("nologreplay"))], Some(NO_REPLAY)),
         ],
         "squashfs" => vec![plain("squashfs")],
         "erofs" => vec![plain("erofs")],
@@ -85,7 +71,9 @@ pub(super) fn attempts(kind: &str) -> Vec<Attempt> {
             Attempt {
                 kind: "ntfs-3g",
                 options: &[],
-                note: Some("read by ntfs-3g: Windows security descriptors are kept as extended attributes, alternate data streams are not"),
+                note: Some(
+                    "read by ntfs-3g: Windows security descriptors are kept as extended attributes, alternate data streams are not",
+                ),
                 fuse: true,
             },
         ],
@@ -99,11 +87,7 @@ pub(super) fn mount(device: &Path, attempt: &Attempt) -> Result<OwnedFd, String>
         return mount_fuse(device);
     }
     let context = fsopen(attempt.kind, FsOpenFlags::FSOPEN_CLOEXEC).map_err(|error| {
-        if error == Errno::NODEV {
-            format!("this kernel has no {}", attempt.kind)
-        } else {
-            describe(error, "")
-        }
+        if error == Errno::NODEV { format!("this kernel has no {}", attempt.kind) } else { describe(error, "") }
     })?;
     let configured = fsconfig_set_string(context.as_fd(), "source", device)
         .and_then(|()| fsconfig_set_flag(context.as_fd(), "ro"))
@@ -131,12 +115,7 @@ pub(super) fn mount(device: &Path, attempt: &Attempt) -> Result<OwnedFd, String>
 
 /// A descriptor that can be read as a directory; the mount lives as long as it.
 fn open_root(mount: impl AsFd) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::openat(
-        mount,
-        ".",
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
+    rustix::fs::openat(mount, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// What the kernel logged for this mount, if anything.
@@ -157,11 +136,7 @@ fn messages(context: OwnedFd) -> String {
 
 fn describe(error: Errno, messages: &str) -> String {
     let error = io::Error::from(error);
-    if messages.is_empty() {
-        error.to_string()
-    } else {
-        format!("{messages}: {error}")
-    }
+    if messages.is_empty() { error.to_string() } else { format!("{messages}: {error}") }
 }
 
 fn mount_fuse(device: &Path) -> Result<OwnedFd, String> {
@@ -189,9 +164,5 @@ fn mount_fuse(device: &Path) -> Result<OwnedFd, String> {
 }
 
 fn open_root_at(path: &Path) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::open(
-        path,
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }

@@ -26,11 +26,7 @@ pub(super) enum Treatment {
 
 impl Probe {
     /// Asks `blkid`, which reads superblocks and nothing else.
-    pub(super) fn read(
-        disk: &Disk,
-        offset_bytes: u64,
-        size_bytes: u64,
-    ) -> Result<Self, SourceError> {
+    pub(super) fn read(disk: &Disk, offset_bytes: u64, size_bytes: u64) -> Result<Self, SourceError> {
         let offset = offset_bytes.to_string();
         let size = size_bytes.to_string();
         let arguments = [
@@ -50,15 +46,9 @@ impl Probe {
         match output.status.code() {
             Some(0) => Ok(Self::parse(&output.stdout)),
             Some(2) => Ok(Self::default()),
-            Some(8) => Ok(Self {
-                ambivalent: true,
-                ..Self::default()
-            }),
+            Some(8) => Ok(Self { ambivalent: true, ..Self::default() }),
             _ => Err(SourceError::Tool {
-                action: format!(
-                    "blkid --probe --offset {offset_bytes} {}",
-                    disk.path().display()
-                ),
+                action: format!("blkid --probe --offset {offset_bytes} {}", disk.path().display()),
                 output: format!("{}: {}", output.status, tool::said(&output)),
             }),
         }
@@ -74,11 +64,7 @@ impl Probe {
                 let mut plain = String::with_capacity(value.len());
                 let mut characters = value.chars();
                 while let Some(character) = characters.next() {
-                    plain.extend(if character == '\\' {
-                        characters.next()
-                    } else {
-                        Some(character)
-                    });
+                    plain.extend(if character == '\\' { characters.next() } else { Some(character) });
                 }
                 (name, plain)
             })
@@ -95,8 +81,7 @@ impl Probe {
     pub(super) fn treatment(&self, superblock: &[u8]) -> Treatment {
         if self.ambivalent {
             return Treatment::Image(
-                "it carries the signatures of several filesystems, so that none can be trusted"
-                    .to_owned(),
+                "it carries the signatures of several filesystems, so that none can be trusted".to_owned(),
             );
         }
         let Some(kind) = self.kind.as_deref() else {
@@ -104,32 +89,34 @@ impl Probe {
         };
         match kind {
             "swap" => Treatment::Skip("swap space, worthless after a restore".to_owned()),
-            "swsuspend" => Treatment::Skip(
-                "a hibernated system's memory in swap space, worthless after a restore".to_owned(),
-            ),
-            "LVM2_member" | "LVM1_member" => Treatment::Image(
-                "a physical volume of LVM: its logical volumes may span several disks".to_owned(),
-            ),
+            "swsuspend" => {
+                Treatment::Skip("a hibernated system's memory in swap space, worthless after a restore".to_owned())
+            }
+            "LVM2_member" | "LVM1_member" => {
+                Treatment::Image("a physical volume of LVM: its logical volumes may span several disks".to_owned())
+            }
             "crypto_LUKS" | "BitLocker" | "cs_fvault2" => {
                 Treatment::Image(format!("encrypted ({kind}): the key is not here"))
             }
             "zfs_member" => Treatment::Image("a member of a ZFS pool".to_owned()),
-            "linux_raid_member" | "ddf_raid_member" | "isw_raid_member" | "bcache"
-            | "ceph_bluestore" | "drbd" | "DM_multipath_member" => {
-                Treatment::Image(format!("a member of something larger ({kind})"))
-            }
+            "linux_raid_member"
+            | "ddf_raid_member"
+            | "isw_raid_member"
+            | "bcache"
+            | "ceph_bluestore"
+            | "drbd"
+            | "DM_multipath_member" => Treatment::Image(format!("a member of something larger ({kind})")),
             "btrfs" => match btrfs_devices(superblock) {
-                Some(devices) if devices > 1 => Treatment::Image(format!(
-                    "one of the {devices} devices of a btrfs filesystem"
-                )),
+                Some(devices) if devices > 1 => {
+                    Treatment::Image(format!("one of the {devices} devices of a btrfs filesystem"))
+                }
                 _ => Treatment::Mount(kind.to_owned()),
             },
             "ext4" if has_ext4_encryption(superblock) => Treatment::Image(
-                "ext4 with encrypted directories, whose files cannot be read without their keys"
-                    .to_owned(),
+                "ext4 with encrypted directories, whose files cannot be read without their keys".to_owned(),
             ),
-            "ext2" | "ext3" | "ext4" | "xfs" | "squashfs" | "erofs" | "vfat" | "exfat" | "ntfs"
-            | "iso9660" | "f2fs" => Treatment::Mount(kind.to_owned()),
+            "ext2" | "ext3" | "ext4" | "xfs" | "squashfs" | "erofs" | "vfat" | "exfat" | "ntfs" | "iso9660"
+            | "f2fs" => Treatment::Mount(kind.to_owned()),
             _ => Treatment::Image(format!("{kind} is not exported file by file")),
         }
     }
@@ -157,10 +144,7 @@ mod tests {
     use super::*;
 
     fn probe(kind: &str) -> Probe {
-        Probe {
-            kind: Some(kind.to_owned()),
-            ..Probe::default()
-        }
+        Probe { kind: Some(kind.to_owned()), ..Probe::default() }
     }
 
     #[test]
@@ -174,27 +158,14 @@ mod tests {
     #[test]
     fn only_swap_is_skipped_and_every_image_has_a_reason() {
         assert!(matches!(probe("swap").treatment(&[]), Treatment::Skip(_)));
-        assert_eq!(
-            probe("xfs").treatment(&[]),
-            Treatment::Mount("xfs".to_owned())
-        );
-        for kind in [
-            "LVM2_member",
-            "crypto_LUKS",
-            "linux_raid_member",
-            "zfs_member",
-            "jfs",
-            "jbd",
-        ] {
+        assert_eq!(probe("xfs").treatment(&[]), Treatment::Mount("xfs".to_owned()));
+        for kind in ["LVM2_member", "crypto_LUKS", "linux_raid_member", "zfs_member", "jfs", "jbd"] {
             match probe(kind).treatment(&[]) {
                 Treatment::Image(reason) => assert!(!reason.is_empty()),
                 other => panic!("{kind} became {other:?}"),
             }
         }
-        assert!(matches!(
-            Probe::default().treatment(&[]),
-            Treatment::Image(_)
-        ));
+        assert!(matches!(Probe::default().treatment(&[]), Treatment::Image(_)));
     }
 
     #[test]
@@ -202,29 +173,17 @@ mod tests {
         let mut section = vec![0; 0x1_1000];
         section[0x1_0040..0x1_0048].copy_from_slice(b"_BHRfS_M");
         section[0x1_0088] = 2;
-        assert!(matches!(
-            probe("btrfs").treatment(&section),
-            Treatment::Image(_)
-        ));
+        assert!(matches!(probe("btrfs").treatment(&section), Treatment::Image(_)));
         section[0x1_0088] = 1;
-        assert!(matches!(
-            probe("btrfs").treatment(&section),
-            Treatment::Mount(_)
-        ));
+        assert!(matches!(probe("btrfs").treatment(&section), Treatment::Mount(_)));
     }
 
     #[test]
     fn ext4_with_encryption_is_an_image() {
         let mut section = vec![0; 4096];
         section[1024 + 0x62] = 1;
-        assert!(matches!(
-            probe("ext4").treatment(&section),
-            Treatment::Image(_)
-        ));
+        assert!(matches!(probe("ext4").treatment(&section), Treatment::Image(_)));
         section[1024 + 0x62] = 0;
-        assert!(matches!(
-            probe("ext4").treatment(&section),
-            Treatment::Mount(_)
-        ));
+        assert!(matches!(probe("ext4").treatment(&section), Treatment::Mount(_)));
     }
 }

@@ -47,17 +47,12 @@ pub(super) fn read(disk: &Disk) -> Result<Result<Gpt, String>, SourceError> {
         let primary = read_at(disk, sector_bytes, 1)?;
         // A disk that grew has its backup where its old end was.
         let alternate = match &primary {
-            Ok((header, _)) if header.alternate_lba > 1 && header.alternate_lba < sectors => {
-                header.alternate_lba
-            }
+            Ok((header, _)) if header.alternate_lba > 1 && header.alternate_lba < sectors => header.alternate_lba,
             _ => sectors - 1,
         };
         let backup = read_at(disk, sector_bytes, alternate)?;
         let mut notes = Vec::new();
-        let backup_range = backup
-            .as_ref()
-            .ok()
-            .and_then(|(header, _)| backup_range(header, sector_bytes));
+        let backup_range = backup.as_ref().ok().and_then(|(header, _)| backup_range(header, sector_bytes));
         let chosen = match (primary, backup) {
             (Ok(primary), Ok(_)) => primary,
             (Ok(primary), Err(problem)) => {
@@ -71,9 +66,7 @@ pub(super) fn read(disk: &Disk) -> Result<Result<Gpt, String>, SourceError> {
                 backup
             }
             (Err(primary), Err(backup)) => {
-                problems.push(format!(
-                    "with {sector_bytes}-byte sectors: primary: {primary}, backup: {backup}"
-                ));
+                problems.push(format!("with {sector_bytes}-byte sectors: primary: {primary}, backup: {backup}"));
                 continue;
             }
         };
@@ -84,18 +77,16 @@ pub(super) fn read(disk: &Disk) -> Result<Result<Gpt, String>, SourceError> {
             ));
         }
         let (header, table) = chosen;
-        return Ok(
-            partitions(&header, &table, sector_bytes, sectors).map(|partitions| Gpt {
-                sector_bytes,
-                disk_id: header.disk_id,
-                first_usable: header.first_usable,
-                last_usable: header.last_usable,
-                entry_count: header.entry_count,
-                partitions,
-                backup: backup_range,
-                notes,
-            }),
-        );
+        return Ok(partitions(&header, &table, sector_bytes, sectors).map(|partitions| Gpt {
+            sector_bytes,
+            disk_id: header.disk_id,
+            first_usable: header.first_usable,
+            last_usable: header.last_usable,
+            entry_count: header.entry_count,
+            partitions,
+            backup: backup_range,
+            notes,
+        }));
     }
     Ok(Err(problems.join("; ")))
 }
@@ -107,11 +98,7 @@ pub(super) fn has_signature(sector: &[u8]) -> bool {
 
 type Table = Vec<u8>;
 
-fn read_at(
-    disk: &Disk,
-    sector_bytes: u32,
-    lba: u64,
-) -> Result<Result<(Header, Table), String>, SourceError> {
+fn read_at(disk: &Disk, sector_bytes: u32, lba: u64) -> Result<Result<(Header, Table), String>, SourceError> {
     let sector = disk.read_at(lba * u64::from(sector_bytes), sector_bytes as usize)?;
     let header = match header(&sector, lba) {
         Ok(header) => header,
@@ -121,11 +108,7 @@ fn read_at(
     let range = header
         .entries_lba
         .checked_mul(u64::from(sector_bytes))
-        .filter(|start| {
-            start
-                .checked_add(bytes)
-                .is_some_and(|end| end <= disk.size_bytes())
-        });
+        .filter(|start| start.checked_add(bytes).is_some_and(|end| end <= disk.size_bytes()));
     let Some(start) = range else {
         return Ok(Err("its entries lie beyond the end of the disk".to_owned()));
     };
@@ -161,29 +144,18 @@ fn header(sector: &[u8], lba: u64) -> Result<Header, String> {
         entries_crc: u32_at(sector, 88),
     };
     if header.my_lba != lba {
-        return Err(format!(
-            "its header says that it is in sector {}, and is in {lba}",
-            header.my_lba
-        ));
+        return Err(format!("its header says that it is in sector {}, and is in {lba}", header.my_lba));
     }
     if header.entry_bytes < 128
-        || header.entry_bytes % 8 != 0
+        || !header.entry_bytes.is_multiple_of(8)
         || u64::from(header.entry_count) * u64::from(header.entry_bytes) > MAX_TABLE_BYTES
     {
-        return Err(format!(
-            "it claims {} entries of {} bytes",
-            header.entry_count, header.entry_bytes
-        ));
+        return Err(format!("it claims {} entries of {} bytes", header.entry_count, header.entry_bytes));
     }
     Ok(header)
 }
 
-fn partitions(
-    header: &Header,
-    table: &[u8],
-    sector_bytes: u32,
-    sectors: u64,
-) -> Result<Vec<Partition>, String> {
+fn partitions(header: &Header, table: &[u8], sector_bytes: u32, sectors: u64) -> Result<Vec<Partition>, String> {
     let mut partitions = Vec::new();
     for (entry, number) in table.chunks_exact(header.entry_bytes as usize).zip(1_u32..) {
         if entry[..16] == [0; 16] {
@@ -191,14 +163,10 @@ fn partitions(
         }
         let (first, last) = (u64_at(entry, 32), u64_at(entry, 40));
         if last < first {
-            return Err(format!(
-                "partition {number} ends in sector {last}, before its beginning in sector {first}"
-            ));
+            return Err(format!("partition {number} ends in sector {last}, before its beginning in sector {first}"));
         }
         if last >= sectors {
-            return Err(format!(
-                "partition {number} ends in sector {last}, but the disk has only {sectors} sectors"
-            ));
+            return Err(format!("partition {number} ends in sector {last}, but the disk has only {sectors} sectors"));
         }
         let name: Vec<u16> = entry[56..128]
             .chunks_exact(2)
@@ -230,8 +198,7 @@ fn backup_range(header: &Header, sector_bytes: u32) -> Option<(u64, u64)> {
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    u32::try_from(crc_fast::checksum(CrcAlgorithm::Crc32IsoHdlc, bytes))
-        .expect("a 32-bit checksum has 32 bits")
+    u32::try_from(crc_fast::checksum(CrcAlgorithm::Crc32IsoHdlc, bytes)).expect("a 32-bit checksum has 32 bits")
 }
 
 /// The mixed-endian form in which GUIDs are stored.
@@ -243,9 +210,7 @@ fn guid(bytes: &[u8]) -> String {
         u16::from_le_bytes([bytes[6], bytes[7]]),
         bytes[8],
         bytes[9],
-        bytes[10..16]
-            .iter()
-            .fold(String::new(), |text, byte| format!("{text}{byte:02X}"))
+        bytes[10..16].iter().fold(String::new(), |text, byte| format!("{text}{byte:02X}"))
     )
 }
 

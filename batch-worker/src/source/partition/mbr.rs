@@ -32,12 +32,7 @@ pub(super) fn slots(sector: &[u8]) -> Option<[Slot; 4]> {
     if sector.len() < 512 || sector[510..512] != [0x55, 0xaa] {
         return None;
     }
-    let mut slots = [Slot {
-        bootable: false,
-        code: 0,
-        start: 0,
-        sectors: 0,
-    }; 4];
+    let mut slots = [Slot { bootable: false, code: 0, start: 0, sectors: 0 }; 4];
     for (slot, raw) in slots.iter_mut().zip(sector[446..510].chunks_exact(16)) {
         if !matches!(raw[0], 0 | 0x80) {
             return None;
@@ -59,16 +54,11 @@ pub(super) fn is_protective(slots: &[Slot; 4]) -> bool {
 
 /// Whether the record names any partition besides one that protects a GPT.
 pub(super) fn has_partitions(slots: &[Slot; 4]) -> bool {
-    slots
-        .iter()
-        .any(|slot| slot.is_used() && slot.code != 0xee)
+    slots.iter().any(|slot| slot.is_used() && slot.code != 0xee)
 }
 
 /// All partitions, extended ones first as containers; the inner error says why the table cannot be used.
-pub(super) fn partitions(
-    disk: &Disk,
-    slots: &[Slot; 4],
-) -> Result<Result<Vec<Partition>, String>, SourceError> {
+pub(super) fn partitions(disk: &Disk, slots: &[Slot; 4]) -> Result<Result<Vec<Partition>, String>, SourceError> {
     let sector_bytes = u64::from(disk.sector_bytes());
     let disk_sectors = disk.size_bytes() / sector_bytes;
     let mut partitions = Vec::new();
@@ -107,9 +97,7 @@ pub(super) fn partitions(
                 if record == first {
                     break;
                 }
-                return Ok(Err(format!(
-                    "sector {record}, said to describe a logical partition, does not"
-                )));
+                return Ok(Err(format!("sector {record}, said to describe a logical partition, does not")));
             };
             let mut next = None;
             for slot in logical.into_iter().filter(|slot| slot.is_used()) {
@@ -138,13 +126,7 @@ pub(super) fn is_container(partition: &Partition) -> bool {
     matches!(partition.type_code.as_str(), "05" | "0f" | "85")
 }
 
-fn partition(
-    number: u32,
-    slot: Slot,
-    start: u64,
-    sector_bytes: u64,
-    limit: u64,
-) -> Result<Partition, String> {
+fn partition(number: u32, slot: Slot, start: u64, sector_bytes: u64, limit: u64) -> Result<Partition, String> {
     let end = start + u64::from(slot.sectors);
     if end > limit {
         return Err(format!(

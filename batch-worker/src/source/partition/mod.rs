@@ -144,7 +144,8 @@ impl Layout {
                 Ok(mut gpt) => {
                     if mbr::has_partitions(&slots) {
                         gpt.notes.push(
-                            "the disk has a hybrid MBR, too: its entries are in the boot area, the GPT was used".to_owned(),
+                            "the disk has a hybrid MBR, too: its entries are in the boot area, the GPT was used"
+                                .to_owned(),
                         );
                     }
                     Self::partitioned(disk, TableFacts::gpt(gpt))?
@@ -203,11 +204,7 @@ impl Layout {
         if let Some(defect) = overlap(&partitions) {
             return Ok(Self::whole(disk, Some(defect), facts.notes));
         }
-        let first = partitions
-            .iter()
-            .map(|partition| partition.offset_bytes)
-            .min()
-            .unwrap_or(BOOT_AREA_BYTES);
+        let first = partitions.iter().map(|partition| partition.offset_bytes).min().unwrap_or(BOOT_AREA_BYTES);
         let boot_bytes = first.min(BOOT_AREA_BYTES).min(disk.size_bytes());
         let boot_area = disk.read_at(0, usize::try_from(boot_bytes).expect("at most 1 MiB"))?;
         let backup_gpt = match facts.backup {
@@ -302,10 +299,7 @@ fn overlap(partitions: &[Partition]) -> Option<String> {
         if let Some(before) = previous
             && before.offset_bytes + before.size_bytes > partition.offset_bytes
         {
-            return Some(format!(
-                "partitions {} and {} overlap",
-                before.number, partition.number
-            ));
+            return Some(format!("partitions {} and {} overlap", before.number, partition.number));
         }
         previous = Some(partition);
     }
@@ -318,9 +312,7 @@ impl RawArea {
         Self {
             offset_bytes,
             size_bytes: bytes.len() as u64,
-            sha256: Sha256::digest(bytes)
-                .iter()
-                .fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
+            sha256: Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
             base64: base64::engine::general_purpose::STANDARD.encode(&bytes[..used]),
         }
     }
@@ -329,10 +321,7 @@ impl RawArea {
 impl PartitionTable {
     /// Records what became of a section.
     pub fn set_fate(&mut self, section: &Section, fate: Fate) {
-        let found = self
-            .partitions
-            .iter_mut()
-            .find(|partition| Some(partition.number) == section.number());
+        let found = self.partitions.iter_mut().find(|partition| Some(partition.number) == section.number());
         if let Some(partition) = found {
             (partition.artifact, partition.skipped) = match fate {
                 Fate::Artifact(name) => (Some(name), None),
@@ -343,8 +332,7 @@ impl PartitionTable {
 
     /// The table as it is stored.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = serde_json::to_vec_pretty(self)
-            .expect("a partition table holds nothing that JSON cannot");
+        let mut json = serde_json::to_vec_pretty(self).expect("a partition table holds nothing that JSON cannot");
         json.push(b'\n');
         json
     }

@@ -68,19 +68,12 @@ pub(super) fn sfdisk(table: &PartitionTable, geometry: Option<GptGeometry>) -> S
 
 /// Attribute bits in the words of `sfdisk`; bits 3 to 47 are undefined, and it has no word for them.
 fn attributes(bits: u64) -> Option<String> {
-    let mut words: Vec<String> = [
-        (0, "RequiredPartition"),
-        (1, "NoBlockIOProtocol"),
-        (2, "LegacyBIOSBootable"),
-    ]
-    .into_iter()
-    .filter(|(bit, _)| bits & (1 << bit) != 0)
-    .map(|(_, word)| word.to_owned())
-    .collect();
-    let own: Vec<String> = (48..64_u32)
-        .filter(|bit| bits & (1 << bit) != 0)
-        .map(|bit| bit.to_string())
+    let mut words: Vec<String> = [(0, "RequiredPartition"), (1, "NoBlockIOProtocol"), (2, "LegacyBIOSBootable")]
+        .into_iter()
+        .filter(|(bit, _)| bits & (1 << bit) != 0)
+        .map(|(_, word)| word.to_owned())
         .collect();
+    let own: Vec<String> = (48..64_u32).filter(|bit| bits & (1 << bit) != 0).map(|bit| bit.to_string()).collect();
     if !own.is_empty() {
         words.push(format!("GUID:{}", own.join(",")));
     }

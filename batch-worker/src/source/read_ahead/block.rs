@@ -76,12 +76,7 @@ pub(crate) fn read_blocks(
         count: stretch.size_bytes.div_ceil(CHUNK_BYTES as u64),
         window: (options.read_ahead_bytes / CHUNK_BYTES).max(1),
         knows_holes: stretch.file.metadata().is_ok_and(|metadata| metadata.is_file()),
-        ring: Mutex::new(Ring {
-            blocks: VecDeque::new(),
-            first: 0,
-            stopped: false,
-            panicked: false,
-        }),
+        ring: Mutex::new(Ring { blocks: VecDeque::new(), first: 0, stopped: false, panicked: false }),
         ready: Condvar::new(),
         room: Condvar::new(),
         pool: Pool::default(),
@@ -146,9 +141,7 @@ impl Reader<'_> {
             self.progress.add_bytes_read(bytes);
             return State::Zeros(bytes);
         }
-        let mut buffer = self
-            .pool
-            .take(usize::try_from(bytes).expect("a block fits in memory"));
+        let mut buffer = self.pool.take(usize::try_from(bytes).expect("a block fits in memory"));
         if let Err(error) = read_exact_at(self.stretch.file, &mut buffer, offset) {
             return State::Failed(SourceError::read(
                 format!("{} at byte {offset} ({bytes} bytes)", self.stretch.name),
@@ -183,10 +176,7 @@ impl Reader<'_> {
     }
 
     fn wait<'r>(&self, ring: MutexGuard<'r, Ring>) -> MutexGuard<'r, Ring> {
-        self.ready
-            .wait_timeout(ring, CANCEL_INTERVAL)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+        self.ready.wait_timeout(ring, CANCEL_INTERVAL).unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
@@ -196,8 +186,7 @@ fn is_hole(file: &File, offset: u64, bytes: u64) -> bool {
         Ok(data) => data >= offset + bytes,
         Err(rustix::io::Errno::NXIO) => {
             // Nothing but a hole follows, provided that the file is as long as it was.
-            file.metadata()
-                .is_ok_and(|metadata| metadata.len() >= offset + bytes)
+            file.metadata().is_ok_and(|metadata| metadata.len() >= offset + bytes)
         }
         Err(_) => false,
     }
@@ -205,9 +194,7 @@ fn is_hole(file: &File, offset: u64, bytes: u64) -> bool {
 
 /// In steps that the compiler turns into wide comparisons.
 fn is_zero(bytes: &[u8]) -> bool {
-    bytes
-        .chunks(4096)
-        .all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
+    bytes.chunks(4096).all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
 struct Stop<'a, 'b>(&'a Reader<'b>);

@@ -68,11 +68,7 @@ mod tests {
     #[test]
     fn the_first_name_carries_the_content_and_the_others_link_to_it() {
         let mut table = LinkTable::default();
-        let links = Links {
-            device: 1,
-            inode: 2,
-            count: 3,
-        };
+        let links = Links { device: 1, inode: 2, count: 3 };
         let mut kinds = Vec::new();
         for name in ["a", "b/c", "d", "e"] {
             let path = EntryPath::new(name).unwrap();

@@ -12,6 +12,7 @@ mod slot;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::Scope;
 use std::time::Duration;
 
 use archive::Entry;
@@ -30,8 +31,7 @@ pub(crate) const CHUNK_BYTES: usize = 1024 * 1024;
 const STACK_BYTES: usize = 256 * 1024;
 
 /// Takes an entry and its content, in the order of the archive.
-pub(crate) type Deliver<'a> =
-    dyn FnMut(&Entry, &mut dyn Read) -> Result<(), archive::Error> + 'a;
+pub(crate) type Deliver<'a> = dyn FnMut(&Entry, &mut dyn Read) -> Result<(), archive::Error> + 'a;
 
 /// Reads a tree and delivers everything in it in order. The first failure in that order ends it.
 pub(crate) fn read_tree(
@@ -48,42 +48,37 @@ pub(crate) fn read_tree(
     std::thread::scope(|scope| {
         // Whatever way this is left, every thread is told to end before the scope waits for it.
         let _stop = Stop(&queue, &walk);
-        let spawn = |name: &str, run: Box<dyn FnOnce() + Send + '_>| {
-            std::thread::Builder::new()
-                .name(name.to_owned())
-                .stack_size(STACK_BYTES)
-                .spawn_scoped(scope, run)
-                .map(drop)
-                .map_err(|error| SourceError::system(format!("start a {name} thread"), error))
-        };
         for _ in 0..readers.div_ceil(2) {
-            spawn(
-                "list",
-                Box::new(|| {
-                    let _alarm = queue.alarm();
-                    walk.read_ahead();
-                }),
-            )?;
-        }
-        spawn(
-            "walk",
-            Box::new(|| {
+            spawn(scope, "list", || {
                 let _alarm = queue.alarm();
-                let end = walk.run(root, |visit| queue.push(visit));
-                queue.close(end);
-            }),
-        )?;
+                walk.read_ahead();
+            })?;
+        }
+        spawn(scope, "walk", || {
+            let _alarm = queue.alarm();
+            let end = walk.run(root, |visit| queue.push(visit));
+            queue.close(end);
+        })?;
         for _ in 0..readers {
-            spawn(
-                "read",
-                Box::new(|| {
-                    let _alarm = queue.alarm();
-                    queue.work();
-                }),
-            )?;
+            spawn(scope, "read", || {
+                let _alarm = queue.alarm();
+                queue.work();
+            })?;
         }
         consume(&queue, progress, deliver)
     })
+}
+
+fn spawn<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    run: impl FnOnce() + Send + 'scope,
+) -> Result<(), SourceError> {
+    let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
+    match builder.spawn_scoped(scope, run) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(SourceError::system(format!("start a {name} thread"), error)),
+    }
 }
 
 /// Tells every thread to end when the reader leaves.
@@ -96,11 +91,7 @@ impl Drop for Stop<'_, '_> {
     }
 }
 
-fn consume(
-    queue: &Queue<'_>,
-    progress: &Progress,
-    deliver: &mut Deliver<'_>,
-) -> Result<FilesystemReport, SourceError> {
+fn consume(queue: &Queue<'_>, progress: &Progress, deliver: &mut Deliver<'_>) -> Result<FilesystemReport, SourceError> {
     let mut report = FilesystemReport::default();
     while let Some(next) = queue.next()? {
         match next {
@@ -108,7 +99,7 @@ fn consume(
             Next::Entry(entry) => {
                 let mut content = Content::new(queue);
                 let delivered = deliver(&entry, &mut content);
-                report.bytes_read += content.bytes();
+                report.bytes_read += content.bytes_given();
                 if let Some(error) = content.into_error() {
                     return Err(error);
                 }

@@ -58,12 +58,7 @@ struct Inner {
 
 enum Job {
     Look(u64, Visit),
-    Chunk {
-        slot: u64,
-        chunk: u64,
-        file: Arc<OwnedFd>,
-        pieces: Vec<Extent>,
-    },
+    Chunk { slot: u64, chunk: u64, file: Arc<OwnedFd>, pieces: Vec<Extent> },
 }
 
 /// What comes next in the archive.
@@ -95,8 +90,7 @@ impl<'a> Queue<'a> {
     pub(super) fn push(&self, visit: Visit) -> bool {
         let mut inner = lock(&self.inner);
         while !inner.stopped
-            && (inner.slots.len() >= self.window
-                || (inner.path_bytes > PATH_BYTES && !inner.slots.is_empty()))
+            && (inner.slots.len() >= self.window || (inner.path_bytes > PATH_BYTES && !inner.slots.is_empty()))
         {
             inner = wait(&self.room, inner);
         }
@@ -154,12 +148,7 @@ impl<'a> Queue<'a> {
                     }
                     inner
                 }
-                Job::Chunk {
-                    slot,
-                    chunk,
-                    file,
-                    pieces,
-                } => {
+                Job::Chunk { slot, chunk, file, pieces } => {
                     let read = self.read(&file, &pieces);
                     drop(file);
                     let mut inner = lock(&self.inner);
@@ -190,9 +179,7 @@ impl<'a> Queue<'a> {
 
     fn read(&self, file: &OwnedFd, pieces: &[Extent]) -> io::Result<Vec<u8>> {
         let length = pieces.iter().map(|piece| piece.bytes).sum::<u64>();
-        let mut buffer = self
-            .pool
-            .take(usize::try_from(length).expect("a chunk fits in memory"));
+        let mut buffer = self.pool.take(usize::try_from(length).expect("a chunk fits in memory"));
         let mut rest = buffer.as_mut_slice();
         for piece in pieces {
             let bytes = usize::try_from(piece.bytes).expect("a chunk fits in memory");
@@ -277,19 +264,13 @@ impl<'a> Queue<'a> {
 
     fn check(&self, inner: &Inner) -> Result<(), SourceError> {
         if inner.panicked {
-            return Err(SourceError::system(
-                "read ahead",
-                io::Error::other("a reading thread panicked"),
-            ));
+            return Err(SourceError::system("read ahead", io::Error::other("a reading thread panicked")));
         }
         self.progress.check()
     }
 
     fn wait_ready<'i>(&self, inner: MutexGuard<'i, Inner>) -> MutexGuard<'i, Inner> {
-        self.ready
-            .wait_timeout(inner, CANCEL_INTERVAL)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+        self.ready.wait_timeout(inner, CANCEL_INTERVAL).unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
@@ -300,18 +281,13 @@ impl Inner {
     }
 
     fn looked(&mut self, number: u64, looked: Result<Described, SourceError>) {
-        let slot = self
-            .slot_mut(number)
-            .expect("a visit stays until it was looked at");
+        let slot = self.slot_mut(number).expect("a visit stays until it was looked at");
         slot.state = match looked {
             Ok(Described::Socket) => State::Socket,
             Ok(Described::Entry(thing)) => {
                 slot.pieces = Pieces::of(&thing.entry);
                 // An empty file need not stay open.
-                slot.file = thing
-                    .file
-                    .filter(|_| !slot.pieces.is_empty())
-                    .map(Arc::new);
+                slot.file = thing.file.filter(|_| !slot.pieces.is_empty()).map(Arc::new);
                 slot.links = thing.links;
                 State::Entry(thing.entry)
             }
@@ -320,9 +296,7 @@ impl Inner {
     }
 
     fn chunk_read(&mut self, number: u64, chunk: u64, read: io::Result<Vec<u8>>) {
-        let slot = self
-            .slot_mut(number)
-            .expect("a file stays until all of it was read");
+        let slot = self.slot_mut(number).expect("a file stays until all of it was read");
         let index = usize::try_from(chunk - slot.first_chunk).expect("a chunk that is held");
         slot.chunks[index] = match read {
             Ok(bytes) => Chunk::Read(bytes),
@@ -385,12 +359,7 @@ impl Inner {
         let file = Arc::clone(slot.file.as_ref().expect("a file with content is open"));
         self.held_bytes += bytes;
         self.settle();
-        Some(Job::Chunk {
-            slot: number,
-            chunk,
-            file,
-            pieces,
-        })
+        Some(Job::Chunk { slot: number, chunk, file, pieces })
     }
 }
 
@@ -417,17 +386,11 @@ pub(super) struct Content<'a, 'b> {
 
 impl<'a, 'b> Content<'a, 'b> {
     pub(super) fn new(queue: &'a Queue<'b>) -> Self {
-        Self {
-            queue,
-            chunk: Vec::new(),
-            position: 0,
-            bytes: 0,
-            error: None,
-        }
+        Self { queue, chunk: Vec::new(), position: 0, bytes: 0, error: None }
     }
 
     /// Bytes given so far.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(super) fn bytes_given(&self) -> u64 {
         self.bytes
     }
 
@@ -477,7 +440,5 @@ impl Drop for Content<'_, '_> {
 }
 
 fn wait<'i>(condition: &Condvar, inner: MutexGuard<'i, Inner>) -> MutexGuard<'i, Inner> {
-    condition
-        .wait(inner)
-        .unwrap_or_else(PoisonError::into_inner)
+    condition.wait(inner).unwrap_or_else(PoisonError::into_inner)
 }

@@ -77,10 +77,7 @@ impl Pieces {
         let EntryKind::File(layout) = &entry.kind else {
             return Self::default();
         };
-        let whole = Extent {
-            offset: 0,
-            bytes: layout.size,
-        };
+        let whole = Extent { offset: 0, bytes: layout.size };
         Self(match &layout.extents {
             Some(extents) => extents.iter().copied().collect(),
             None if layout.size == 0 => VecDeque::new(),
@@ -116,10 +113,7 @@ impl Pieces {
             && let Some(first) = self.0.front_mut()
         {
             let bytes = first.bytes.min(left);
-            taken.push(Extent {
-                offset: first.offset,
-                bytes,
-            });
+            taken.push(Extent { offset: first.offset, bytes });
             first.offset += bytes;
             first.bytes -= bytes;
             left -= bytes;
@@ -145,15 +139,10 @@ mod tests {
     #[test]
     fn chunks_cover_the_extents_in_order() {
         let extent = |offset, bytes| Extent { offset, bytes };
-        let mut pieces = pieces(FileLayout::sparse(
-            1 << 40,
-            vec![extent(0, 10), extent(100, 20), extent(1 << 30, 100)],
-        ));
+        let mut pieces =
+            pieces(FileLayout::sparse(1 << 40, vec![extent(0, 10), extent(100, 20), extent(1 << 30, 100)]));
         assert_eq!(pieces.next_bytes(64), 64);
-        assert_eq!(
-            pieces.take(64),
-            [extent(0, 10), extent(100, 20), extent(1 << 30, 34)]
-        );
+        assert_eq!(pieces.take(64), [extent(0, 10), extent(100, 20), extent(1 << 30, 34)]);
         assert_eq!(pieces.next_bytes(1000), 66);
         assert_eq!(pieces.take(1000), [extent((1 << 30) + 34, 66)]);
         assert!(pieces.is_empty());

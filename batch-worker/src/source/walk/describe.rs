@@ -4,14 +4,9 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use archive::{
-    DeviceNumber, Entry, EntryKind, EntryPath, Extent, FileFlags, FileLayout, PosixAcl, Timestamp,
-    Xattr,
-};
+use archive::{DeviceNumber, Entry, EntryKind, EntryPath, Extent, FileFlags, FileLayout, PosixAcl, Timestamp, Xattr};
 use rustix::buffer::spare_capacity;
-use rustix::fs::{
-    AtFlags, FileType, IFlags, Mode, OFlags, SeekFrom, Statx, StatxAttributes, StatxFlags,
-};
+use rustix::fs::{AtFlags, FileType, IFlags, Mode, OFlags, SeekFrom, Statx, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 use super::Visit;
@@ -86,19 +81,14 @@ pub(crate) fn describe(visit: &Visit) -> Result<Described, SourceError> {
     entry.mode = u32::from(stat.stx_mode) & 0o7777;
     entry.uid = stat.stx_uid;
     entry.gid = stat.stx_gid;
-    entry.mtime = Timestamp {
-        seconds: stat.stx_mtime.tv_sec,
-        nanoseconds: stat.stx_mtime.tv_nsec,
-    };
+    entry.mtime = Timestamp { seconds: stat.stx_mtime.tv_sec, nanoseconds: stat.stx_mtime.tv_nsec };
     entry.flags = match open {
         Some(fd) => flags(fd).map_err(|error| failed(error.into()))?,
         None => flags_of_attributes(stat.stx_attributes),
     };
     let attributes = Attributes::new(visit, open);
     add_xattrs(&mut entry, &attributes).map_err(|problem| match problem {
-        XattrProblem::System(error) => {
-            SourceError::read(format!("the attributes of {}", display(&visit.path)), error)
-        }
+        XattrProblem::System(error) => SourceError::read(format!("the attributes of {}", display(&visit.path)), error),
         XattrProblem::Acl(error) => SourceError::Archive(error),
     })?;
     let has_links = stat.stx_nlink > 1 && kind != FileType::Directory;
@@ -146,8 +136,8 @@ fn layout(file: &OwnedFd, stat: &Statx) -> Result<FileLayout, Errno> {
     let mut least_hole = 0;
     let mut position = 0;
     while position < size {
-        let start = match rustix::fs::seek(file, SeekFrom::Data(position)) {
-            Ok(start) if start < size => start,
+        let begin = match rustix::fs::seek(file, SeekFrom::Data(position)) {
+            Ok(data) if data < size => data,
             Ok(_) | Err(Errno::NXIO) => break,
             // The filesystem knows of no holes.
             Err(Errno::INVAL | Errno::OPNOTSUPP) if position == 0 => {
@@ -155,15 +145,12 @@ fn layout(file: &OwnedFd, stat: &Statx) -> Result<FileLayout, Errno> {
             }
             Err(error) => return Err(error),
         };
-        let end = rustix::fs::seek(file, SeekFrom::Hole(start))?.min(size);
+        let end = rustix::fs::seek(file, SeekFrom::Hole(begin))?.min(size);
         match extents.last_mut() {
-            Some(last) if start - (last.offset + last.bytes) <= least_hole => {
+            Some(last) if begin - (last.offset + last.bytes) <= least_hole => {
                 last.bytes = end - last.offset;
             }
-            _ => extents.push(Extent {
-                offset: start,
-                bytes: end - start,
-            }),
+            _ => extents.push(Extent { offset: begin, bytes: end - begin }),
         }
         if extents.len() > MAX_EXTENTS {
             least_hole = (least_hole * 2).max(4096);
@@ -186,19 +173,14 @@ fn merge(extents: &mut Vec<Extent>, least_hole: u64) {
 }
 
 fn device_number(stat: &Statx) -> DeviceNumber {
-    DeviceNumber {
-        major: stat.stx_rdev_major,
-        minor: stat.stx_rdev_minor,
-    }
+    DeviceNumber { major: stat.stx_rdev_major, minor: stat.stx_rdev_minor }
 }
 
 fn flags(fd: BorrowedFd<'_>) -> Result<FileFlags, Errno> {
     match rustix::fs::ioctl_getflags(fd) {
         Ok(flags) => Ok(FileFlags(flags.bits())),
         // Filesystems without flags.
-        Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-            Ok(FileFlags::default())
-        }
+        Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(FileFlags::default()),
         Err(error) => Err(error),
     }
 }
@@ -230,14 +212,12 @@ enum XattrProblem {
 
 impl<'a> Attributes<'a> {
     fn new(visit: &Visit, open: Option<BorrowedFd<'a>>) -> Self {
-        match open {
-            Some(fd) => Self::Open(fd),
-            None => {
-                let mut path = format!("/proc/self/fd/{}/", visit.directory.as_raw_fd()).into_bytes();
-                path.extend_from_slice(visit.name.to_bytes());
-                Self::Named(CString::new(path).expect("a name has no NUL"))
-            }
+        if let Some(fd) = open {
+            return Self::Open(fd);
         }
+        let mut path = format!("/proc/self/fd/{}/", visit.directory.as_raw_fd()).into_bytes();
+        path.extend_from_slice(visit.name.to_bytes());
+        Self::Named(CString::new(path).expect("a name has no NUL"))
     }
 
     fn list(&self, names: &mut Vec<u8>) -> Result<usize, Errno> {
@@ -250,9 +230,7 @@ impl<'a> Attributes<'a> {
     fn get(&self, name: &CStr, value: &mut Vec<u8>) -> Result<usize, Errno> {
         match self {
             Self::Open(fd) => rustix::fs::fgetxattr(fd, name, spare_capacity(value)),
-            Self::Named(path) => {
-                rustix::fs::lgetxattr(path.as_c_str(), name, spare_capacity(value))
-            }
+            Self::Named(path) => rustix::fs::lgetxattr(path.as_c_str(), name, spare_capacity(value)),
         }
     }
 }
@@ -275,27 +253,19 @@ fn add_xattrs(entry: &mut Entry, attributes: &Attributes<'_>) -> Result<(), Xatt
         let path = entry.path.as_bytes();
         match name.as_bytes() {
             b"system.posix_acl_access" => {
-                entry.acl_access =
-                    Some(PosixAcl::from_xattr(path, &value).map_err(XattrProblem::Acl)?);
+                entry.acl_access = Some(PosixAcl::from_xattr(path, &value).map_err(XattrProblem::Acl)?);
             }
             b"system.posix_acl_default" => {
-                entry.acl_default =
-                    Some(PosixAcl::from_xattr(path, &value).map_err(XattrProblem::Acl)?);
+                entry.acl_default = Some(PosixAcl::from_xattr(path, &value).map_err(XattrProblem::Acl)?);
             }
-            name => entry.xattrs.push(Xattr {
-                name: name.to_vec(),
-                value,
-            }),
+            name => entry.xattrs.push(Xattr { name: name.to_vec(), value }),
         }
     }
     Ok(())
 }
 
 /// Calls with a small buffer, then with the largest that the kernel fills.
-fn growing(
-    least: usize,
-    call: impl Fn(&mut Vec<u8>) -> Result<usize, Errno>,
-) -> Result<Vec<u8>, Errno> {
+fn growing(least: usize, call: impl Fn(&mut Vec<u8>) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
     let mut buffer = Vec::with_capacity(least);
     match call(&mut buffer) {
         Ok(_) => Ok(buffer),

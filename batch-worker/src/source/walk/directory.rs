@@ -33,8 +33,7 @@ impl Names {
     }
 
     pub(super) fn name(&self, index: usize) -> &CStr {
-        CStr::from_bytes_until_nul(&self.arena[self.offsets[index] + 1..])
-            .expect("every name is followed by a NUL")
+        CStr::from_bytes_until_nul(&self.arena[self.offsets[index] + 1..]).expect("every name is followed by a NUL")
     }
 
     pub(super) fn is_directory(&self, index: usize) -> bool {
@@ -59,28 +58,18 @@ impl Names {
     fn sort(&mut self) {
         let arena = &self.arena;
         let key = |offset: &usize| {
-            CStr::from_bytes_until_nul(&arena[*offset + 1..])
-                .expect("every name is followed by a NUL")
-                .to_bytes()
+            CStr::from_bytes_until_nul(&arena[*offset + 1..]).expect("every name is followed by a NUL").to_bytes()
         };
-        self.offsets
-            .sort_unstable_by(|left, right| key(left).cmp(key(right)));
-        self.directories = (0..self.offsets.len())
-            .filter(|index| arena[self.offsets[*index]] == 1)
-            .collect();
+        self.offsets.sort_unstable_by(|left, right| key(left).cmp(key(right)));
+        self.directories = (0..self.offsets.len()).filter(|index| arena[self.offsets[*index]] == 1).collect();
         self.arena.shrink_to_fit();
         self.offsets.shrink_to_fit();
     }
 }
 
 /// Opens a directory below another one and reads it. Symbolic links are not followed.
-pub(super) fn list(
-    parent: impl AsFd,
-    name: &CStr,
-    path: impl FnOnce() -> String,
-) -> Result<Listing, SourceError> {
-    let flags =
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+pub(super) fn list(parent: impl AsFd, name: &CStr, path: impl FnOnce() -> String) -> Result<Listing, SourceError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let listing = rustix::fs::openat(parent, name, flags, Mode::empty());
     let listing = listing.and_then(|fd| {
         // What is mounted on a directory is not part of this filesystem; the root itself is a mount, too.
@@ -98,10 +87,7 @@ fn is_mount_root(fd: &OwnedFd) -> Result<bool, Errno> {
 fn read(fd: OwnedFd, as_empty: bool) -> Result<Listing, Errno> {
     let mut names = Names::default();
     if as_empty {
-        return Ok(Listing {
-            fd: Arc::new(fd),
-            names: Arc::new(names),
-        });
+        return Ok(Listing { fd: Arc::new(fd), names: Arc::new(names) });
     }
     let mut buffer: Vec<MaybeUninit<u8>> = vec![MaybeUninit::uninit(); 32 * 1024];
     let mut entries = RawDir::new(fd.as_fd(), &mut buffer);
@@ -114,8 +100,7 @@ fn read(fd: OwnedFd, as_empty: bool) -> Result<Listing, Errno> {
         let is_directory = match entry.file_type() {
             FileType::Directory => true,
             FileType::Unknown => {
-                let stat =
-                    rustix::fs::statat(fd.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)?;
+                let stat = rustix::fs::statat(fd.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)?;
                 FileType::from_raw_mode(stat.st_mode) == FileType::Directory
             }
             _ => false,
@@ -123,8 +108,5 @@ fn read(fd: OwnedFd, as_empty: bool) -> Result<Listing, Errno> {
         names.push(name, is_directory);
     }
     names.sort();
-    Ok(Listing {
-        fd: Arc::new(fd),
-        names: Arc::new(names),
-    })
+    Ok(Listing { fd: Arc::new(fd), names: Arc::new(names) })
 }

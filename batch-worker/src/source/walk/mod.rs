@@ -64,10 +64,7 @@ impl Budget {
         let maximum = limit.maximum.unwrap_or(WANTED);
         let mut current = limit.current.unwrap_or(WANTED);
         if current < WANTED.min(maximum) {
-            let raised = Rlimit {
-                current: Some(WANTED.min(maximum)),
-                maximum: limit.maximum,
-            };
+            let raised = Rlimit { current: Some(WANTED.min(maximum)), maximum: limit.maximum };
             if setrlimit(Resource::Nofile, raised).is_ok() {
                 current = WANTED.min(maximum);
             }
@@ -78,10 +75,7 @@ impl Budget {
             scaled.max(8)
         };
         Self {
-            prefetch: Limits {
-                ready: share(128),
-                cursors: share(256),
-            },
+            prefetch: Limits { ready: share(128), cursors: share(256) },
             open_ancestors: share(512),
             window: share(1024),
         }
@@ -90,10 +84,7 @@ impl Budget {
 
 impl Walk {
     pub(crate) fn new(budget: Budget) -> Self {
-        Self {
-            prefetch: Prefetch::new(budget.prefetch),
-            budget,
-        }
+        Self { prefetch: Prefetch::new(budget.prefetch), budget }
     }
 
     /// Reads directories ahead until [`Walk::stop`]; runs on any number of threads.
@@ -107,18 +98,10 @@ impl Walk {
     }
 
     /// Walks from a root; `visit` returns whether to go on.
-    pub(crate) fn run(
-        &self,
-        root: impl AsFd,
-        mut visit: impl FnMut(Visit) -> bool,
-    ) -> Result<(), SourceError> {
+    pub(crate) fn run(&self, root: impl AsFd, mut visit: impl FnMut(Visit) -> bool) -> Result<(), SourceError> {
         let listing = directory::list(root, c".", || "/".to_owned())?;
         let mut path = Vec::new();
-        let first = Visit {
-            directory: Arc::clone(&listing.fd),
-            name: CString::default(),
-            path: b".".to_vec(),
-        };
+        let first = Visit { directory: Arc::clone(&listing.fd), name: CString::default(), path: b".".to_vec() };
         if !visit(first) {
             return Ok(());
         }
@@ -139,11 +122,7 @@ impl Walk {
             let fd = Arc::clone(level.fd.as_ref().expect("the deepest level is open"));
             let name = names.name(index);
             if !names.is_directory(index) {
-                let going_on = visit(Visit {
-                    directory: fd,
-                    name: name.to_owned(),
-                    path: prefetch::join(&path, name),
-                });
+                let going_on = visit(Visit { directory: fd, name: name.to_owned(), path: prefetch::join(&path, name) });
                 if !going_on {
                     return Ok(());
                 }
@@ -155,20 +134,12 @@ impl Walk {
             let parent_bytes = path.len();
             let listing = self.prefetch.take(&key, ordinal, &fd, &names, &path)?;
             push(&mut path, name);
-            let going_on = visit(Visit {
-                directory: Arc::clone(&listing.fd),
-                name: CString::default(),
-                path: path.clone(),
-            });
+            let going_on =
+                visit(Visit { directory: Arc::clone(&listing.fd), name: CString::default(), path: path.clone() });
             if !going_on {
                 return Ok(());
             }
-            levels.push(Level::new(
-                listing,
-                child_key(&key, ordinal),
-                parent_bytes,
-                &path,
-            )?);
+            levels.push(Level::new(listing, child_key(&key, ordinal), parent_bytes, &path)?);
             if let Some(far) = levels.len().checked_sub(self.budget.open_ancestors + 1) {
                 levels[far].fd = None;
             }
@@ -178,12 +149,7 @@ impl Walk {
 }
 
 impl Level {
-    fn new(
-        listing: Listing,
-        key: Key,
-        path_bytes: usize,
-        path: &[u8],
-    ) -> Result<Self, SourceError> {
+    fn new(listing: Listing, key: Key, path_bytes: usize, path: &[u8]) -> Result<Self, SourceError> {
         Ok(Self {
             id: identity(&listing.fd, path)?,
             fd: Some(listing.fd),
@@ -202,12 +168,8 @@ impl Level {
         }
         let child = child.fd.as_ref().expect("a level that was walked is open");
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(child, c"..", flags, Mode::empty()).map_err(|error| {
-            SourceError::read(
-                format!("the directory {}", String::from_utf8_lossy(path)),
-                error,
-            )
-        })?;
+        let fd = rustix::fs::openat(child, c"..", flags, Mode::empty())
+            .map_err(|error| SourceError::read(format!("the directory {}", String::from_utf8_lossy(path)), error))?;
         if identity(&fd, path)? != self.id {
             return Err(SourceError::read(
                 format!("the directory {}", String::from_utf8_lossy(path)),
@@ -220,12 +182,8 @@ impl Level {
 }
 
 fn identity(fd: &OwnedFd, path: &[u8]) -> Result<(u64, u64), SourceError> {
-    let stat = rustix::fs::fstat(fd).map_err(|error| {
-        SourceError::read(
-            format!("the directory {}", String::from_utf8_lossy(path)),
-            error,
-        )
-    })?;
+    let stat = rustix::fs::fstat(fd)
+        .map_err(|error| SourceError::read(format!("the directory {}", String::from_utf8_lossy(path)), error))?;
     Ok((stat.st_dev, stat.st_ino))
 }
 

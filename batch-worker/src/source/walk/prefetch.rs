@@ -56,11 +56,7 @@ struct Cursor {
 
 impl Prefetch {
     pub(super) fn new(limits: Limits) -> Self {
-        Self {
-            state: Mutex::default(),
-            changed: Condvar::new(),
-            limits,
-        }
+        Self { state: Mutex::default(), changed: Condvar::new(), limits }
     }
 
     /// Lets the subdirectories of a directory be read ahead.
@@ -68,15 +64,7 @@ impl Prefetch {
         self.add(&mut self.lock(), key, &listing.fd, &listing.names, 0, path);
     }
 
-    fn add(
-        &self,
-        state: &mut State,
-        key: &Key,
-        fd: &Arc<OwnedFd>,
-        names: &Arc<Names>,
-        next: usize,
-        path: &[u8],
-    ) {
+    fn add(&self, state: &mut State, key: &Key, fd: &Arc<OwnedFd>, names: &Arc<Names>, next: usize, path: &[u8]) {
         if key.len() >= MAX_DEPTH || next >= names.directories().len() {
             return;
         }
@@ -117,10 +105,7 @@ impl Prefetch {
             if !state.busy.contains(&child) {
                 break;
             }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if let Some(cursor) = state.cursors.get_mut(key) {
             cursor.next = cursor.next.max(ordinal + 1);
@@ -140,14 +125,10 @@ impl Prefetch {
             if state.stopped {
                 return;
             }
-            let room = state.held_bytes < HELD_BYTES
-                && state.ready.len() + state.busy.len() < self.limits.ready;
+            let room = state.held_bytes < HELD_BYTES && state.ready.len() + state.busy.len() < self.limits.ready;
             let job = if room { claim(&mut state) } else { None };
             let Some((child, cursor_fd, names, index, path)) = job else {
-                state = self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             drop(state);
@@ -157,14 +138,7 @@ impl Prefetch {
             state.busy.remove(&child);
             if let Ok(listing) = &listing {
                 state.held_bytes += listing.names.bytes();
-                self.add(
-                    &mut state,
-                    &child,
-                    &listing.fd,
-                    &listing.names,
-                    0,
-                    &join(&path, name),
-                );
+                self.add(&mut state, &child, &listing.fd, &listing.names, 0, &join(&path, name));
             }
             state.ready.insert(child, listing);
             self.changed.notify_all();
@@ -201,13 +175,7 @@ fn claim(state: &mut State) -> Option<Job> {
             continue;
         }
         let cursor = entry.get();
-        let job = (
-            child.clone(),
-            Arc::clone(&cursor.fd),
-            Arc::clone(&cursor.names),
-            index,
-            Arc::clone(&cursor.path),
-        );
+        let job = (child.clone(), Arc::clone(&cursor.fd), Arc::clone(&cursor.names), index, Arc::clone(&cursor.path));
         state.busy.insert(child);
         return Some(job);
     }
