@@ -178,7 +178,7 @@ fn device_number(stat: &Statx) -> DeviceNumber {
 
 fn flags(fd: BorrowedFd<'_>) -> Result<FileFlags, Errno> {
     match rustix::fs::ioctl_getflags(fd) {
-        Ok(flags) => Ok(FileFlags(flags.bits())),
+        Ok(flags) => Ok(FileFlags::from_bits(flags.bits())),
         // Filesystems without flags.
         Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(FileFlags::default()),
         Err(error) => Err(error),
@@ -196,7 +196,7 @@ fn flags_of_attributes(attributes: StatxAttributes) -> FileFlags {
         .into_iter()
         .filter(|(attribute, _)| attributes.contains(*attribute))
         .fold(IFlags::empty(), |flags, (_, flag)| flags | flag);
-    FileFlags(flags.bits())
+    FileFlags::from_bits(flags.bits())
 }
 
 /// Where the attributes of something are asked for: by its descriptor, or, unopened, by name below that of its directory.
