@@ -27,7 +27,20 @@ from moto.moto_server.werkzeug_app import (
 )
 from moto.stepfunctions import responses as sfn_responses
 from moto.stepfunctions.parser.api import ExecutionStatus
+from moto.stepfunctions.parser.asl.component.common.error_name import custom_error_name
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import (
+    StatesErrorName,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
+    StatesErrorNameType,
+)
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import (
+    iteration_worker,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import (
+    branches_decl,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import (
     lambda_eval_utils,
 )
@@ -35,6 +48,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_batch,
     state_task_service_callback,
 )
+from moto.stepfunctions.parser.asl.component.state.fail import state_fail
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function import (
     wait_function,
 )
@@ -193,6 +207,22 @@ Batch._normalise_parameters = normalise_parameters
 Batch._normalise_response = normalise_response
 Batch._build_sync_resolver = build_sync_resolver
 Batch._eval_sync = eval_sync
+
+
+# ---- Errors that pass a Parallel, a Map or a Fail keep names of the States.* kind; moto refuses them there.
+
+moto_custom_error_name = custom_error_name.CustomErrorName
+
+
+def error_name(error_name=None):
+    for kind in StatesErrorNameType:
+        if kind.to_name() == error_name:
+            return StatesErrorName(typ=kind)
+    return moto_custom_error_name(error_name=error_name)
+
+
+for module in (branches_decl, iteration_worker, state_fail):
+    module.CustomErrorName = error_name
 
 
 # ---- Lambda: an error whose payload is not an object, or names no type, is still an error.

@@ -10,6 +10,9 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
 use http::HeaderMap;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Frame, SizeHint};
+use s3s::Body;
 use s3s::dto::StreamingBlob;
 use tokio::sync::mpsc;
 
@@ -22,6 +25,39 @@ pub(crate) struct Trailers(Arc<Mutex<HeaderMap>>);
 impl Trailers {
     pub(crate) fn get(&self) -> HeaderMap {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A request's body that is lent to the handler: what the handler leaves is read and thrown away, because a client
+/// that still sends when the connection closes may never see the answer.
+#[derive(Clone)]
+pub(super) struct Lent(Arc<Mutex<Body>>);
+
+impl Lent {
+    pub(super) fn new(body: Body) -> Self {
+        Self(Arc::new(Mutex::new(body)))
+    }
+
+    pub(super) async fn drain(mut self) {
+        while let Some(Ok(_)) = self.frame().await {}
+    }
+}
+
+impl hyper::body::Body for Lent {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let mut body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Pin::new(&mut *body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        hyper::body::Body::size_hint(&*self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -20,7 +20,7 @@ use s3s::access::{S3Access, S3AccessContext};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Result};
 
-use self::body::{Chunked, Trailers};
+use self::body::{Chunked, Lent, Trailers};
 use self::service::Service;
 pub(crate) use self::store::Store;
 use crate::error::{Error, Result};
@@ -58,12 +58,18 @@ impl Endpoint {
     }
 
     /// Answers a request whose signature has served its purpose. `Err` when the connection is to be cut.
-    pub(crate) async fn call(&self, mut parts: Parts, body: Body) -> Result<Response<Body>, s3s::HttpError> {
+    pub(crate) async fn call(&self, parts: Parts, body: Body) -> Result<Response<Body>, s3s::HttpError> {
+        let lent = Lent::new(body);
+        let response = self.answer(parts, Body::http_body_unsync(lent.clone())).await;
+        lent.drain().await;
+        response
+    }
+
+    async fn answer(&self, mut parts: Parts, body: Body) -> Result<Response<Body>, s3s::HttpError> {
         let bucket = bucket_and_key(&parts).0;
         if let Some(expected) = header_text(&parts.headers, "x-amz-expected-bucket-owner")
             && self.store.owner(&bucket).is_some_and(|owner| owner != expected)
         {
-            // Nothing is read: the client gets its refusal before it has sent gigabytes.
             return Ok(ApiError::new(403, "AccessDenied", "Access Denied").response("s3"));
         }
         to_path_style(&mut parts);

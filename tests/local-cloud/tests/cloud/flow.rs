@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::support::{LONG, aws, cloud, input};
 use local_cloud::{ExecutionStatus, FaultAction, FaultRule, When};
 use serde_json::json;
-use crate::support::{LONG, aws, cloud, input};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_runs_its_function_and_its_jobs() {
@@ -53,7 +53,10 @@ async fn a_stopped_flow_keeps_its_reason_and_ends_its_job() {
     cloud.wait_for_job("stop-a", LONG, |job| job.status == "RUNNING").await.unwrap();
     cloud.stop_execution(&arn, "Stopped", "by a person").await.unwrap();
     let result = cloud.wait_for_execution(&arn, LONG).await.unwrap();
-    assert_eq!((result.status, result.error.as_deref(), result.cause.as_deref()), (ExecutionStatus::Aborted, Some("Stopped"), Some("by a person")));
+    assert_eq!(
+        (result.status, result.error.as_deref(), result.cause.as_deref()),
+        (ExecutionStatus::Aborted, Some("Stopped"), Some("by a person"))
+    );
     cloud.wait_for_job("stop-a", LONG, |job| job.status == "FAILED").await.unwrap();
     cloud.shutdown().await.unwrap();
 }
@@ -114,7 +117,9 @@ async fn functions_fail_as_lambda_says() {
     let error = cloud.invoke("slow", &json!({"do": "sleep"})).await.unwrap().unwrap_err();
     assert_eq!(error["errorType"], "Sandbox.Timedout");
     // Asynchronous: tried three times.
-    cloud.faults().add(FaultRule::new("lambda", "Invoke", FaultAction::error(500, "ServiceException")).when(When::Nth(1)));
+    cloud
+        .faults()
+        .add(FaultRule::new("lambda", "Invoke", FaultAction::error(500, "ServiceException")).when(When::Nth(1)));
     cloud.fire_schedule("hourly").unwrap();
     cloud.wait_for_deliveries(LONG).await.unwrap();
     let log = std::fs::read_to_string(cloud.function_log("listener")).unwrap();
@@ -137,7 +142,8 @@ async fn events_start_executions_and_the_cli_does_too() {
 
     let machine = cloud.names().state_machine("flow");
     let input = input("cli", &[("a", "exit 0")]).to_string().replace(' ', "\\u0020");
-    let started = aws(&cloud, &format!("stepfunctions start-execution --state-machine-arn {machine} --input {input}")).await;
+    let started =
+        aws(&cloud, &format!("stepfunctions start-execution --state-machine-arn {machine} --input {input}")).await;
     let arn = started["executionArn"].as_str().unwrap();
     assert_eq!(cloud.wait_for_execution(arn, LONG).await.unwrap().status, ExecutionStatus::Succeeded);
     let described = aws(&cloud, &format!("stepfunctions describe-execution --execution-arn {arn}")).await;

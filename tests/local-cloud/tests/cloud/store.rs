@@ -1,7 +1,7 @@
 //! The S3 store, as the AWS CLI and boto3 see it.
 
-use local_cloud::{FaultAction, FaultRule, When};
 use crate::support::{aws, aws_fails, cloud, run};
+use local_cloud::{FaultAction, FaultRule, When};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_the_promises_of_s3() {
@@ -44,18 +44,25 @@ async fn a_large_file_goes_there_and_back_and_spoiled_bytes_show() {
 async fn faults_hit_the_requests_they_name() {
     let cloud = cloud().await;
     let put = "s3api put-object --bucket bucket --key k --body /etc/os-release";
-    let slow_down = FaultRule::new("s3", "PutObject", FaultAction::error(503, "SlowDown")).on("bucket/k").when(When::Nth(1));
+    let slow_down =
+        FaultRule::new("s3", "PutObject", FaultAction::error(503, "SlowDown")).on("bucket/k").when(When::Nth(1));
     cloud.faults().add(slow_down);
     assert!(aws_fails(&cloud, put).await.contains("SlowDown"));
     aws(&cloud, put).await;
-    cloud.faults().add(FaultRule::new("s3", "PutObject", FaultAction::CutRequest { after_bytes: 10 }).when(When::First(1)));
+    cloud
+        .faults()
+        .add(FaultRule::new("s3", "PutObject", FaultAction::CutRequest { after_bytes: 10 }).when(When::First(1)));
     aws_fails(&cloud, put).await;
     let get = "s3api get-object --bucket bucket --key k /dev/null";
-    cloud.faults().add(FaultRule::new("s3", "GetObject", FaultAction::CutResponse { after_bytes: 5 }).when(When::First(1)));
+    cloud
+        .faults()
+        .add(FaultRule::new("s3", "GetObject", FaultAction::CutResponse { after_bytes: 5 }).when(When::First(1)));
     aws_fails(&cloud, get).await;
     aws(&cloud, get).await;
     cloud.faults().clear();
-    cloud.faults().add(FaultRule::new("ec2", "CreateVolume", FaultAction::CutResponse { after_bytes: 0 }).when(When::First(1)));
+    cloud
+        .faults()
+        .add(FaultRule::new("ec2", "CreateVolume", FaultAction::CutResponse { after_bytes: 0 }).when(When::First(1)));
     let create = "ec2 create-volume --availability-zone us-east-1a --size 1 --client-token t1";
     aws_fails(&cloud, create).await;
     let volume = aws(&cloud, create).await;

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use local_cloud::{
-    BucketSpec, FunctionSpec, JobDefinitionSpec, LocalCloud, Options, QueueSpec, RuleSpec, ScheduleSpec, Stack, StateMachineSpec,
-    Target,
+    BucketSpec, FunctionSpec, JobDefinitionSpec, LocalCloud, Options, QueueSpec, RuleSpec, ScheduleSpec, Stack,
+    StateMachineSpec, Target,
 };
 use serde_json::{Value, json};
 
@@ -80,7 +80,10 @@ pub(crate) fn stack(cloud: &LocalCloud) -> Stack {
                 targets: vec![Target::Function("listener".to_owned())],
             },
         ],
-        schedules: vec![ScheduleSpec { name: "hourly".to_owned(), targets: vec![Target::Function("listener".to_owned())] }],
+        schedules: vec![ScheduleSpec {
+            name: "hourly".to_owned(),
+            targets: vec![Target::Function("listener".to_owned())],
+        }],
     }
 }
 
