@@ -65,16 +65,15 @@ pub(crate) fn device_environment(shared: &Shared) -> BTreeMap<String, String> {
 impl LocalCloud {
     /// Starts a cloud and waits until all of it answers.
     pub async fn start(options: Options) -> Result<Self> {
-        let (temporary, directory) = match &options.directory {
-            Some(directory) => (None, directory.clone()),
-            None => {
-                let temporary = tempfile::Builder::new()
-                    .prefix("local-cloud-")
-                    .tempdir()
-                    .map_err(Error::file("create a directory in", std::env::temp_dir()))?;
-                let path = temporary.path().to_owned();
-                (Some(temporary), path)
-            }
+        let (temporary, directory) = if let Some(directory) = &options.directory {
+            (None, directory.clone())
+        } else {
+            let temporary = tempfile::Builder::new()
+                .prefix("local-cloud-")
+                .tempdir()
+                .map_err(Error::file("create a directory in", std::env::temp_dir()))?;
+            let path = temporary.path().to_owned();
+            (Some(temporary), path)
         };
         for name in ["s3", "volumes", "snapshots", "logs", "dev/disk/by-id", "sys/class/block"] {
             let path = directory.join(name);

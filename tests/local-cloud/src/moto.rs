@@ -24,7 +24,7 @@ use crate::process::{KILL, guarded, signal_group};
 const LAUNCHER: &str = include_str!("launcher.py");
 
 /// How long moto may take to start. It imports much, and machines are busy.
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_mins(2);
 
 /// The process.
 #[derive(Debug)]

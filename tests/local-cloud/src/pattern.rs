@@ -67,7 +67,7 @@ fn value_matches(option: &Value, value: &Value) -> bool {
         "prefix" => both_text(operand, value, |operand, text| text.starts_with(operand)),
         "suffix" => both_text(operand, value, |operand, text| text.ends_with(operand)),
         "wildcard" => both_text(operand, value, glob_matches),
-        "equals-ignore-case" => both_text(operand, value, |operand, text| operand.eq_ignore_ascii_case(text)),
+        "equals-ignore-case" => both_text(operand, value, str::eq_ignore_ascii_case),
         "anything-but" => match operand {
             Value::Array(options) => !options.iter().any(|option| value_matches(option, value)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
@@ -79,8 +79,8 @@ fn value_matches(option: &Value, value: &Value) -> bool {
     })
 }
 
-fn both_text(operand: &Value, value: &Value, test: impl Fn(&str, &str) -> bool) -> bool {
-    matches!((operand.as_str(), value.as_str()), (Some(operand), Some(text)) if test(operand, text))
+fn both_text(operand: &Value, value: &Value, holds: impl Fn(&str, &str) -> bool) -> bool {
+    matches!((operand.as_str(), value.as_str()), (Some(operand), Some(text)) if holds(operand, text))
 }
 
 fn numeric_matches(operand: &Value, value: &Value) -> bool {

@@ -197,7 +197,7 @@ fn list(shared: &Shared, body: &Value) -> Result<Value, ApiError> {
                 values.iter().any(|value| glob_matches(&value.to_ascii_lowercase(), &job.name.to_ascii_lowercase()))
             }),
             "JOB_DEFINITION" => {
-                found.retain(|job| values.iter().any(|value| glob_matches(short_name(value), &job.definition.name)))
+                found.retain(|job| values.iter().any(|value| glob_matches(short_name(value), &job.definition.name)));
             }
             "BEFORE_CREATED_AT" => found.retain(|job| time(job, true)),
             "AFTER_CREATED_AT" => found.retain(|job| time(job, false)),

@@ -192,14 +192,13 @@ async fn end(child: &mut Child, grace: Duration) -> Option<i32> {
     if let Some(process) = process {
         signal_group(process, TERM);
     }
-    let status = match tokio::time::timeout(grace, child.wait()).await {
-        Ok(status) => status,
-        Err(_) => {
-            if let Some(process) = process {
-                signal_group(process, KILL);
-            }
-            child.wait().await
+    let status = if let Ok(status) = tokio::time::timeout(grace, child.wait()).await {
+        status
+    } else {
+        if let Some(process) = process {
+            signal_group(process, KILL);
         }
+        child.wait().await
     };
     if let Some(process) = process {
         signal_group(process, KILL);

@@ -61,7 +61,7 @@ impl Query {
     /// All parameters but those that differ between two requests for the same thing.
     pub(super) fn identity(&self) -> String {
         let kept = self.0.iter().filter(|(name, _)| !["ClientToken", "Version", "Action"].contains(&name.as_str()));
-        kept.map(|(name, value)| format!("{name}={value}\n")).collect()
+        kept.map(|(name, value)| [name.as_str(), "=", value, "\n"].concat()).collect()
     }
 }
 

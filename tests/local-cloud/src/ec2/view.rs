@@ -5,8 +5,8 @@ use super::snapshot::{Image, Snapshot};
 use super::volume::{Attachment, Volume};
 use super::xml::Xml;
 
-fn words(value: impl ToString) -> Option<Vec<String>> {
-    Some(vec![value.to_string()])
+fn one(value: impl std::fmt::Display) -> Vec<String> {
+    vec![value.to_string()]
 }
 
 /// What a volume has under a filter's name.
@@ -14,14 +14,14 @@ pub(super) fn volume_values(volume: &Volume, name: &str) -> Option<Vec<String>> 
     let attachment =
         |get: fn(&Attachment) -> &str| Some(volume.attachment.iter().map(|each| get(each).to_owned()).collect());
     match name {
-        "volume-id" => words(&volume.id),
-        "status" => words(volume.state),
+        "volume-id" => Some(one(&volume.id)),
+        "status" => Some(one(volume.state)),
         "snapshot-id" => Some(volume.snapshot_id.iter().cloned().collect()),
-        "availability-zone" => words(&volume.availability_zone),
-        "size" => words(volume.size_gib),
-        "volume-type" => words(&volume.kind),
-        "encrypted" => words(volume.encrypted),
-        "create-time" => words(&volume.created),
+        "availability-zone" => Some(one(&volume.availability_zone)),
+        "size" => Some(one(volume.size_gib)),
+        "volume-type" => Some(one(&volume.kind)),
+        "encrypted" => Some(one(volume.encrypted)),
+        "create-time" => Some(one(&volume.created)),
         "attachment.instance-id" => attachment(|each| &each.instance_id),
         "attachment.status" => attachment(|each| each.state),
         "attachment.device" => attachment(|each| &each.device_name),
@@ -60,13 +60,13 @@ pub(super) fn volume(xml: &mut Xml, volume: &Volume) {
 /// What a snapshot has under a filter's name.
 pub(super) fn snapshot_values(snapshot: &Snapshot, name: &str) -> Option<Vec<String>> {
     match name {
-        "snapshot-id" => words(&snapshot.id),
-        "volume-id" => words(&snapshot.volume_id),
-        "volume-size" => words(snapshot.size_gib),
-        "status" => words("completed"),
-        "storage-tier" => words(if snapshot.archived { "archive" } else { "standard" }),
-        "encrypted" => words(snapshot.kms_key_arn.is_some()),
-        "start-time" => words(&snapshot.started),
+        "snapshot-id" => Some(one(&snapshot.id)),
+        "volume-id" => Some(one(&snapshot.volume_id)),
+        "volume-size" => Some(one(snapshot.size_gib)),
+        "status" => Some(one("completed")),
+        "storage-tier" => Some(one(if snapshot.archived { "archive" } else { "standard" })),
+        "encrypted" => Some(one(snapshot.kms_key_arn.is_some())),
+        "start-time" => Some(one(&snapshot.started)),
         _ => None,
     }
 }
@@ -115,9 +115,9 @@ pub(super) fn image(xml: &mut Xml, image: &Image, owner: &str, size_of: impl Fn(
 /// What a host has under a filter's name.
 pub(super) fn host_values(host: &Host, name: &str) -> Option<Vec<String>> {
     match name {
-        "instance-id" => words(&host.id),
-        "instance-state-name" => words(if host.is_running() { "running" } else { "terminated" }),
-        "availability-zone" => words(&host.availability_zone),
+        "instance-id" => Some(one(&host.id)),
+        "instance-state-name" => Some(one(if host.is_running() { "running" } else { "terminated" })),
+        "availability-zone" => Some(one(&host.availability_zone)),
         _ => None,
     }
 }

@@ -15,7 +15,7 @@ use crate::event;
 use crate::fault::FaultRule;
 use crate::wire::json_answer;
 
-pub(super) async fn answer(shared: &Arc<Shared>, method: &Method, path: &str, body: &Bytes) -> Response<Body> {
+pub(super) fn answer(shared: &Arc<Shared>, method: &Method, path: &str, body: &Bytes) -> Response<Body> {
     let result = match (method.as_str(), path) {
         ("GET", "faults") => Ok(json!({"rules": shared.faults.rules(), "hits": shared.faults.hits()})),
         ("POST", "faults") => serde_json::from_slice::<FaultRule>(body)

@@ -90,13 +90,10 @@ where
 {
     let mut connections = tokio::task::JoinSet::new();
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors, or a connection that was gone at once: the next one may do better.
-            Err(_) => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                continue;
-            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
         };
         while connections.try_join_next().is_some() {}
         stream.set_nodelay(true).ok();
@@ -114,7 +111,7 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     if let Some(path) = parts.uri.path().strip_prefix("/_local-cloud/") {
         let path = path.to_owned();
         let body = collect(body).await?;
-        return Ok(admin::answer(&shared, &parts.method, &path, &body).await);
+        return Ok(admin::answer(&shared, &parts.method, &path, &body));
     }
     let scope = credential_scope(&parts);
     let service = service_of(scope.as_ref(), &parts);

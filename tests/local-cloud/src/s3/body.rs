@@ -11,7 +11,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Frame, SizeHint};
+use hyper::body::{Frame, SizeHint};
 use s3s::Body;
 use s3s::dto::StreamingBlob;
 use tokio::sync::mpsc;
@@ -202,14 +202,14 @@ pub(crate) async fn receive(
     wanted: Vec<Algorithm>,
     expected: Option<u64>,
 ) -> Result<Received, BodyError> {
-    let (sender, mut receiver) = mpsc::channel::<Bytes>(16);
+    let (sender, mut chunks) = mpsc::channel::<Bytes>(16);
     let target = path.clone();
     let writer = tokio::task::spawn_blocking(move || -> Result<Received, BodyError> {
         let failed = |source| BodyError::Write { path: target.clone(), source };
         let mut file = File::create(&target).map_err(failed)?;
         let mut hasher = Hasher::new(&wanted);
         let mut size = 0;
-        while let Some(bytes) = receiver.blocking_recv() {
+        while let Some(bytes) = chunks.blocking_recv() {
             hasher.update(&bytes);
             file.write_all(&bytes).map_err(failed)?;
             size += bytes.len() as u64;

@@ -5,7 +5,11 @@ use std::ops::Bound;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use s3s::dto::*;
+use s3s::dto::{
+    Bucket, ChecksumAlgorithm, CommonPrefix, ListBucketsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput,
+    ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, MultipartUpload, Object,
+    ObjectStorageClass, Part,
+};
 use s3s::{S3Result, s3_error};
 
 use super::service::tag;

@@ -2,9 +2,11 @@
 //!
 //! Needs root (loop devices, mounts), `mkfs.ext4`, and the virtualenv that `make setup` makes.
 
-#![expect(clippy::tests_outside_test_module, reason = "an integration test is a test module as a whole")]
-
+#[cfg(test)]
 mod flow;
+#[cfg(test)]
 mod store;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod volume;

@@ -1,5 +1,6 @@
 //! What the tests share: a cloud with a function, a state machine and queues, and programs run against it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use local_cloud::{
 };
 use serde_json::{Value, json};
 
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(3);
 
 fn venv() -> PathBuf {
     std::env::var_os("LOCAL_CLOUD_VENV")
@@ -32,7 +33,7 @@ fn function(name: &str, timeout_seconds: u64) -> FunctionSpec {
     FunctionSpec {
         name: name.to_owned(),
         command: vec![venv().join("bin/python"), fixture("function.py")],
-        environment: Default::default(),
+        environment: BTreeMap::default(),
         timeout_seconds,
         async_retries: 2,
     }
@@ -51,7 +52,7 @@ pub(crate) fn stack(cloud: &LocalCloud) -> Stack {
             name: "worker".to_owned(),
             entrypoint: vec!["/bin/sh".into(), "-c".into()],
             command: Vec::new(),
-            environment: Default::default(),
+            environment: BTreeMap::default(),
             retry_strategy: Some(json!({"attempts": 3, "evaluateOnExit": [
                 {"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onExitCode": "75", "action": "RETRY"}, {"onExitCode": "*", "action": "EXIT"}]})),
             timeout_seconds: None,
