@@ -46,6 +46,9 @@ impl EntryPath {
     }
 }
 
+/// Segments of sparse files are of whole blocks.
+const SEGMENT_BYTES: u64 = 512;
+
 /// A segment of a file that holds data; what lies between is a hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
@@ -60,7 +63,8 @@ pub struct Extent {
 pub struct FileLayout {
     /// Logical size in bytes.
     pub size: u64,
-    /// `None`: the whole file is data. `Some`: a sparse file with these segments: in order, without overlap, none empty, within the size.
+    /// `None`: the whole file is data. `Some`: a sparse file with these segments: in order, without overlap, none empty, within the size, all but the last
+    /// of whole blocks of 512 bytes. [`Self::sparse`] makes them so.
     pub extents: Option<Vec<Extent>>,
 }
 
@@ -70,14 +74,29 @@ impl FileLayout {
         Self { size, extents: None }
     }
 
-    /// A file with holes. Extents that cover the whole file make a dense one.
+    /// A file with holes. The extents are widened to whole blocks of 512 bytes and joined where they meet, so the content must be read by
+    /// [`Self::extents`] of the result; extents that cover the whole file make a dense one.
+    ///
+    /// GNU tar begins each segment in a new block when it reads, other tools do not: only segments of whole blocks mean the same to all.
     pub fn sparse(size: u64, extents: Vec<Extent>) -> Self {
-        let whole = match extents.as_slice() {
+        let mut widened: Vec<Extent> = Vec::with_capacity(extents.len());
+        for extent in extents {
+            let offset = extent.offset / SEGMENT_BYTES * SEGMENT_BYTES;
+            let end = extent.offset.saturating_add(extent.bytes);
+            let end = end.checked_next_multiple_of(SEGMENT_BYTES).unwrap_or(end).min(size.max(end));
+            match widened.last_mut() {
+                Some(last) if offset <= last.offset + last.bytes && offset >= last.offset => {
+                    last.bytes = last.bytes.max(end - last.offset);
+                }
+                _ => widened.push(Extent { offset, bytes: end - offset }),
+            }
+        }
+        let whole = match widened.as_slice() {
             [] => size == 0,
             [only] => only.offset == 0 && only.bytes == size,
             _ => false,
         };
-        Self { size, extents: (!whole).then_some(extents) }
+        Self { size, extents: (!whole).then_some(widened) }
     }
 
     /// Bytes that the content source must give.
@@ -87,18 +106,19 @@ impl FileLayout {
 
     pub(crate) fn check(&self, path: &EntryPath) -> Result<()> {
         let mut end = 0;
+        let count = self.extents.as_ref().map_or(0, Vec::len);
         for (number, extent) in self.extents.iter().flatten().enumerate() {
             let ordered = extent.offset >= end && extent.bytes > 0;
+            let whole_blocks = number + 1 == count || extent.bytes.is_multiple_of(SEGMENT_BYTES);
             match extent.offset.checked_add(extent.bytes) {
-                Some(next) if ordered && next <= self.size => end = next,
+                Some(next) if ordered && whole_blocks && next <= self.size => end = next,
                 _ => {
-                    return Err(Error::entry(
-                        path.as_bytes(),
-                        format!(
-                            "extent {number} ({} bytes at {}) is empty, out of order, or lies outside its {} bytes",
-                            extent.bytes, extent.offset, self.size
-                        ),
-                    ));
+                    let Extent { offset, bytes } = extent;
+                    let reason = format!(
+                        "extent {number} ({bytes} bytes at {offset}) is empty, out of order, not of whole blocks, or outside the {} bytes of the file",
+                        self.size
+                    );
+                    return Err(Error::entry(path.as_bytes(), reason));
                 }
             }
         }
@@ -242,6 +262,45 @@ impl Entry {
             | EntryKind::Fifo
             | EntryKind::CharacterDevice(_)
             | EntryKind::BlockDevice(_) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_lead_elsewhere_are_refused() {
+        for path in ["", "/", "/etc", "a/", "a//b", "../a", "a/../b", "a/./b", "./a", "a\0b"] {
+            assert!(EntryPath::new(path).is_err(), "{path:?}");
+        }
+        assert!(EntryPath::new(".").unwrap().is_root());
+        assert!(EntryPath::new("..a/.b/c..").is_ok());
+    }
+
+    #[test]
+    fn extents_become_whole_blocks() {
+        let extent = |offset, bytes| Extent { offset, bytes };
+        let layout =
+            FileLayout::sparse(10_000, vec![extent(100, 3), extent(600, 1), extent(5000, 200), extent(9_990, 5)]);
+        assert_eq!(layout.extents.as_deref(), Some(&[extent(0, 1024), extent(4608, 1024), extent(9728, 272)][..]));
+        assert!(layout.check(&EntryPath::root()).is_ok());
+        assert_eq!(FileLayout::sparse(700, vec![extent(0, 300), extent(500, 200)]), FileLayout::dense(700));
+    }
+
+    #[test]
+    fn extents_that_cannot_be_are_refused() {
+        let extent = |offset, bytes| Extent { offset, bytes };
+        for extents in [
+            vec![extent(0, 0)],
+            vec![extent(512, 512), extent(0, 512)],
+            vec![extent(0, 100), extent(512, 512)],
+            vec![extent(512, 1000)],
+            vec![extent(u64::MAX, 2)],
+        ] {
+            let layout = FileLayout { size: 1024, extents: Some(extents) };
+            assert!(layout.check(&EntryPath::root()).is_err(), "{layout:?}");
         }
     }
 }

@@ -90,6 +90,12 @@ pub enum Error {
         /// Its length.
         bytes: u64,
     },
+    /// The tar stream ends before its two closing blocks, though the compressed stream ends where a member does.
+    #[error("the tar stream ends at byte {offset}, before its end")]
+    Ended {
+        /// Its length.
+        offset: u64,
+    },
     /// The tar stream within is not what a writer of this format makes.
     #[error("tar stream at byte {offset}: {reason}")]
     Tar {

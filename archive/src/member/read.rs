@@ -44,7 +44,7 @@ type Reply = Result<DecodedMember>;
 /// Splits a compressed stream in members and decompresses them ahead of the caller. Holds at most two members for each thread, and three more.
 pub struct MemberReader {
     order: Receiver<Receiver<Reply>>,
-    splitter: Option<JoinHandle<Result<ObjectSummary>>>,
+    splitter: JoinHandle<Result<ObjectSummary>>,
 }
 
 struct Job {
@@ -65,7 +65,7 @@ impl MemberReader {
         }
         let frames = FrameReader::new(source, codec);
         let splitter = thread::spawn(move || split(frames, &work, &reserve));
-        Ok(Self { order, splitter: Some(splitter) })
+        Ok(Self { order, splitter })
     }
 
     /// The next member, or `None` when the stream ended where a member ended.
@@ -77,12 +77,11 @@ impl MemberReader {
         }
     }
 
-    /// What the whole stream was. To be called after the last member.
-    pub fn finish(mut self) -> Result<ObjectSummary> {
-        match self.splitter.take() {
-            Some(splitter) => splitter.join().unwrap_or(Err(Error::Panicked("reader"))),
-            None => Err(Error::Panicked("reader")),
-        }
+    /// What the whole stream was. An error if it was not read to its end.
+    pub fn finish(self) -> Result<ObjectSummary> {
+        // The splitter may be waiting for room in it.
+        drop(self.order);
+        self.splitter.join().unwrap_or(Err(Error::Panicked("reader")))
     }
 }
 

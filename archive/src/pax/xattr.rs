@@ -88,6 +88,6 @@ mod tests {
     fn an_ordinary_percent_sign_is_left_for_every_tool_to_read() {
         let mut out = Vec::new();
         push(&mut out, &Xattr { name: b"user.50%".to_vec(), value: b"v".to_vec() });
-        assert_eq!(out, b"25 SCHILY.xattr.user.50%=v\n");
+        assert_eq!(out, b"27 SCHILY.xattr.user.50%=v\n");
     }
 }

@@ -61,7 +61,7 @@ impl ArchiveReader {
         let mut skip = row.skip_bytes;
         while skip > 0 {
             let skipped = reader.take(skip)?.map(<[u8]>::len);
-            skip -= skipped.ok_or_else(|| Error::tar(row.skip_bytes - skip, "ends before the entry"))? as u64;
+            skip -= skipped.ok_or_else(|| Error::Ended { offset: row.skip_bytes - skip })? as u64;
         }
         match reader.next_entry()? {
             Some(entry) if entry.path.as_bytes() == row.path => Ok((reader, entry)),
@@ -80,7 +80,7 @@ impl ArchiveReader {
             self.finish_entry()?;
         }
         if !self.fill()? {
-            return Err(Error::tar(self.offset, "ends without the two blocks of zeros that close it"));
+            return Err(Error::Ended { offset: self.offset });
         }
         let begin = self.offset;
         let location = Location {
@@ -139,7 +139,7 @@ impl ArchiveReader {
             return Ok(None);
         }
         if !self.fill()? {
-            return Err(Error::tar(offset, "ends within a file"));
+            return Err(Error::Ended { offset });
         }
         let Some(open) = &mut self.open else {
             return Ok(None);
@@ -228,7 +228,7 @@ impl ArchiveReader {
         let mut left = bytes;
         while left > 0 {
             let offset = self.offset;
-            let piece = self.take(left)?.ok_or_else(|| Error::tar(offset, "ends within an entry"))?;
+            let piece = self.take(left)?.ok_or_else(|| Error::Ended { offset })?;
             out.extend_from_slice(piece);
             left -= piece.len() as u64;
         }

@@ -91,7 +91,9 @@ where
 {
     let artifact = || expected.artifact.clone();
     let verdict = |problem: Problem| match problem {
-        Problem::Differs(difference) => VerifyError::Mismatch(Mismatch { artifact: artifact(), difference }),
+        Problem::Differs(difference) | Problem::Ended(difference) => {
+            VerifyError::Mismatch(Mismatch { artifact: artifact(), difference })
+        }
         Problem::Failed(source) => VerifyError::Unreadable { artifact: artifact(), source },
     };
     let index = IndexReader::new(index).map_err(|error| verdict(Problem::of_index(&error)))?;
@@ -116,7 +118,7 @@ where
     let rows = compare_rows(&mut contents, &index, progress);
     let found = match rows {
         Ok(()) => contents.finish().map_err(Problem::of_stream).map_err(verdict)?,
-        Err(Problem::Differs(difference)) => {
+        Err(Problem::Ended(difference)) => {
             // An artifact that was cut between two members looks like one that lacks entries: the length says it better.
             let read = contents.finish().ok().map(|found| found.compressed_bytes);
             let difference = match read {
@@ -125,7 +127,7 @@ where
             };
             return Err(verdict(Problem::Differs(difference)));
         }
-        Err(failed) => return Err(verdict(failed)),
+        Err(other) => return Err(verdict(other)),
     };
     check_totals(&found, expected).map_err(verdict)?;
     Ok(Verified {
@@ -137,6 +139,8 @@ where
 
 enum Problem {
     Differs(String),
+    /// The stream ended early, though between two members.
+    Ended(String),
     Failed(Error),
 }
 
@@ -144,6 +148,7 @@ impl Problem {
     fn of_stream(error: Error) -> Self {
         match error {
             Error::Stream { .. } | Error::Setting(_) | Error::Panicked(_) => Self::Failed(error),
+            Error::Ended { .. } => Self::Ended(error.to_string()),
             content => Self::Differs(content.to_string()),
         }
     }
@@ -203,7 +208,7 @@ fn compare_rows(contents: &mut Contents, index: &IndexReader, progress: &mut dyn
                 return Err(Problem::Differs(format!("it holds {:?}, which the index does not list", stored.name())));
             }
             (None, Some(listed)) => {
-                return Err(Problem::Differs(format!("it lacks {:?}, which the index lists", listed.name())));
+                return Err(Problem::Ended(format!("it lacks {:?}, which the index lists", listed.name())));
             }
         }
     }
@@ -221,7 +226,7 @@ fn check_metadata(index: &IndexMetadata, expected: &Expected) -> Result<(), Prob
     }
     check_totals(&index.summary, expected).map_err(|problem| match problem {
         Problem::Differs(difference) => Problem::Differs(format!("its index belongs to other content: {difference}")),
-        failed @ Problem::Failed(_) => failed,
+        other @ (Problem::Ended(_) | Problem::Failed(_)) => other,
     })
 }
 
