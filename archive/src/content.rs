@@ -91,9 +91,9 @@ mod tests {
         for step in 1..6 {
             let mut hasher = ContentHasher::new(&layout);
             b"abcde".chunks(step).for_each(|chunk| hasher.update(chunk));
-            let hashes = hasher.finish();
-            assert_eq!(hashes.logical, Some(Sha256::of(b"\0\0\0\0\0abc\0\0de\0\0\0\0\0\0\0\0")));
-            assert_eq!(hashes.stored, Some(Sha256::of(b"abcde")));
+            let found = hasher.finish();
+            assert_eq!(found.logical, Some(Sha256::of(b"\0\0\0\0\0abc\0\0de\0\0\0\0\0\0\0\0")));
+            assert_eq!(found.stored, Some(Sha256::of(b"abcde")));
         }
     }
 

@@ -6,7 +6,7 @@ use std::io::Read;
 use parquet::file::reader::ChunkReader;
 
 use super::archive::ArchiveReader;
-use super::compare::difference;
+use super::compare::{content_difference, place_difference};
 use super::rebuild::ImageReader;
 use crate::codec::Codec;
 use crate::digest::{Crc64Nvme, Sha256};
@@ -190,6 +190,7 @@ impl Contents {
 
 fn compare_rows(contents: &mut Contents, index: &IndexReader, progress: &mut dyn FnMut(u64)) -> Result<(), Problem> {
     let mut rows = index.rows();
+    let mut misplaced = None;
     loop {
         let stored = contents.next_row(progress).map_err(|error| match error {
             Error::CutShort { bytes } => Problem::Differs(length(bytes, index.metadata().summary.compressed_bytes)),
@@ -197,12 +198,13 @@ fn compare_rows(contents: &mut Contents, index: &IndexReader, progress: &mut dyn
         })?;
         let listed = rows.next().transpose().map_err(|error| Problem::of_index(&error))?;
         match (stored, listed) {
-            (None, None) => return Ok(()),
+            (None, None) => return misplaced.map_or(Ok(()), |difference| Err(Problem::Differs(difference))),
             (Some(stored), Some(listed)) => {
                 progress(stored.member_end);
-                if let Some(difference) = difference(&listed, &stored) {
+                if let Some(difference) = content_difference(&listed, &stored) {
                     return Err(Problem::Differs(difference));
                 }
+                misplaced = misplaced.or_else(|| place_difference(&listed, &stored));
             }
             (Some(stored), None) => {
                 return Err(Problem::Differs(format!("it holds {:?}, which the index does not list", stored.name())));

@@ -166,11 +166,11 @@ fn a_writer_that_is_dropped_gives_the_sink_nothing_more() {
     };
     let mut writer = ImageWriter::new(options(Codec::Gzip, MEMBER, 2), sink, Shared::default()).unwrap();
     writer.write(&noise(4 * MEMBER as usize, 1)).unwrap();
-    entrance.recv_timeout(Duration::from_secs(60)).unwrap();
+    entrance.recv_timeout(Duration::from_mins(1)).unwrap();
     drop(writer);
     drop(release);
     // The sink is dropped, and with it the sender, when the collector has ended.
-    while entrance.recv_timeout(Duration::from_secs(60)).is_ok() {}
+    while entrance.recv_timeout(Duration::from_mins(1)).is_ok() {}
     assert_eq!(taken.load(Ordering::SeqCst), 1);
 }
 

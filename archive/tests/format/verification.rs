@@ -107,8 +107,9 @@ fn entries_that_are_missing_added_or_renamed_are_named() {
     ];
     for (entries, name) in cases {
         let wrong = write_tar(&entries, options(Codec::Gzip, MEMBER, 1)).object;
+        let (found, expected) = (wrong.len(), right.object.len());
         let says = difference(verify(wrong, &right, Codec::Gzip));
-        assert!(says.contains(name) || says.starts_with("it is cut short"), "{says}");
+        assert!(says.contains(name) || found < expected && says.starts_with("it is cut short"), "{says}");
     }
 }
 
