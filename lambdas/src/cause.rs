@@ -67,10 +67,7 @@ fn job(plan: Option<&Plan>, job: &Value, last_words: &BTreeMap<String, Failure>)
         Some(volume) => format!("export {}", volume.key),
         None => "run a job".to_owned(),
     };
-    let mut cause = match last_word {
-        Some(word) => format!("{what}: {}", word.cause),
-        None => format!("{what}: the worker left no word"),
-    };
+    let said = last_word.map_or("the worker left no word", |word| word.cause.as_str());
     let mut details = vec![format!("job {name}")];
     if let Some(id) = text(job, "jobId") {
         details.push(format!("id {id}"));
@@ -93,8 +90,7 @@ fn job(plan: Option<&Plan>, job: &Value, last_words: &BTreeMap<String, Failure>)
     if status_reason.is_some_and(|reason| reason.contains("exceeded timeout")) {
         details.push("raise EXPORT_TIMEOUT_HOURS if the volume needs longer".to_owned());
     }
-    cause.push_str(&format!(" ({})", details.join(", ")));
-    Failure { error, cause }
+    Failure { error, cause: format!("{what}: {said} ({})", details.join(", ")) }
 }
 
 fn volume_of<'a>(plan: &'a Plan, job_name: &str) -> Option<&'a PlannedVolume> {
@@ -102,11 +98,8 @@ fn volume_of<'a>(plan: &'a Plan, job_name: &str) -> Option<&'a PlannedVolume> {
 }
 
 fn agrees(word: &Failure, exit_code: Option<i64>) -> bool {
-    match (Kind::from_name(&word.error), exit_code) {
-        (Some(kind), Some(code)) => i64::from(kind.exit_code()) == code,
-        (Some(_), None) => false,
-        (None, _) => false,
-    }
+    let said = Kind::from_name(&word.error).map(|kind| i64::from(kind.exit_code()));
+    said.is_some() && said == exit_code
 }
 
 fn kind_of(exit_code: Option<i64>, status_reason: Option<&str>) -> Kind {

@@ -138,7 +138,7 @@ fn conclusion(
     if row.is_some()
         && let Some(failure) = &mut failure
     {
-        failure.cause.push_str(&format!("; the export itself is complete and verified: {}", plan.catalog_key));
+        failure.cause = format!("{}; the export itself is complete and verified: {}", failure.cause, plan.catalog_key);
     }
     Conclusion {
         state: if failure.is_none() { State::Exported } else { State::Failed },

@@ -94,7 +94,7 @@ impl Reaper {
         let mut running = Vec::new();
         self.claims(only.as_ref(), &mut turns, &mut running, &mut errors).await;
         self.volumes(only.as_ref(), &mut turns, &running, &mut errors).await;
-        report(turns, errors)
+        report(turns, &errors)
     }
 
     async fn claims(
@@ -108,7 +108,10 @@ impl Reaper {
         let bucket = Bucket::new(&self.cleaner.s3, bucket, bucket_owner);
         let claims = match bucket.list(CLAIMS).await {
             Ok(claims) => claims,
-            Err(error) => return errors.push(error),
+            Err(error) => {
+                errors.push(error);
+                return;
+            }
         };
         for listed in claims {
             match self.claim(&bucket, &listed.key, only, turns, running).await {
@@ -157,9 +160,12 @@ impl Reaper {
         let mut dead: Vec<ExecutionArn> = Vec::new();
         match tagged(&self.cleaner.ec2, tag::EXPORT_ID, None).await {
             Ok(volumes) => {
-                dead.extend(volumes.iter().filter_map(|volume| tag_of(volume, tag::EXECUTION)?.parse().ok()))
+                dead.extend(volumes.iter().filter_map(|volume| tag_of(volume, tag::EXECUTION)?.parse().ok()));
             }
-            Err(error) => return errors.push(error),
+            Err(error) => {
+                errors.push(error);
+                return;
+            }
         }
         dead.sort();
         dead.dedup();
@@ -198,7 +204,7 @@ fn subject(event: &Value) -> Result<Option<ExecutionArn>, Error> {
 }
 
 /// Whatever is left makes the call fail, so that Lambda makes it again.
-fn report(turns: BTreeMap<ExecutionArn, Turn>, errors: Vec<Error>) -> Result<Report, Error> {
+fn report(turns: BTreeMap<ExecutionArn, Turn>, errors: &[Error]) -> Result<Report, Error> {
     let mut left = Vec::new();
     let mut kinds: Vec<Kind> = errors.iter().map(|error| error.kind).collect();
     left.extend(errors.iter().map(ToString::to_string));
@@ -245,12 +251,12 @@ mod tests {
     fn what_is_left_fails_the_call_and_what_cannot_be_mended_names_itself() {
         let execution: ExecutionArn = "arn:aws:states:us-east-1:123456789012:execution:export:run-1".parse().unwrap();
         let turn = Turn { remaining: vec!["volume vol-1 (deleting)".into()], ..Turn::default() };
-        let error = report(BTreeMap::from([(execution, turn)]), vec![]).unwrap_err();
+        let error = report(BTreeMap::from([(execution, turn)]), &[]).unwrap_err();
         assert_eq!(error.kind, Kind::StillCleaning);
         assert!(error.message.contains("vol-1"));
         let denied = vec![Error::new(Kind::Throttled, "a"), Error::new(Kind::AccessDenied, "b")];
-        assert_eq!(report(BTreeMap::new(), denied).unwrap_err().kind, Kind::AccessDenied);
-        assert!(report(BTreeMap::new(), vec![]).is_ok());
+        assert_eq!(report(BTreeMap::new(), &denied).unwrap_err().kind, Kind::AccessDenied);
+        assert!(report(BTreeMap::new(), &[]).is_ok());
     }
 
     #[test]

@@ -17,7 +17,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         settings,
     });
     runtime::serve(|request: Request| async {
-        let planner = planner.as_ref().map_err(|error| error.clone())?;
+        let planner = planner.as_ref().map_err(Clone::clone)?;
         planner.decide(request, jiff::Timestamp::now()).await
     })
     .await

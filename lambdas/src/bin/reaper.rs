@@ -20,7 +20,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     });
     let reaper = &reaper;
     runtime::serve(|event: Value| async move {
-        let reaper = reaper.as_ref().map_err(|error| error.clone())?;
+        let reaper = reaper.as_ref().map_err(Clone::clone)?;
         Box::pin(reaper.run(&event)).await
     })
     .await

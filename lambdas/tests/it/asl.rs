@@ -161,7 +161,7 @@ fn every_state_is_reachable_and_every_path_leads_somewhere() {
             let targets = rules.chain([state]).flat_map(|rule| [&rule["Next"], &rule["Default"]]);
             let targets: Vec<String> = targets.filter_map(Value::as_str).map(str::to_owned).collect();
             let ends = state["End"] == true || matches!(state["Type"].as_str(), Some("Succeed" | "Fail"));
-            assert!(ends != !targets.is_empty(), "{name}");
+            assert_eq!(ends, targets.is_empty(), "{name}");
             next.extend(targets);
             if state["Type"] == "Map" {
                 check(&state["ItemProcessor"]);

@@ -15,8 +15,8 @@ pub(crate) fn cleaner(cloud: &Cloud) -> Cleaner {
     Cleaner { batch: aws_sdk_batch::Client::new(&config), ec2: cloud.ec2(), s3: cloud.s3() }
 }
 
-fn caught() -> Option<CaughtError> {
-    Some(CaughtError { error: "RestoreFailed".into(), cause: r#"{"errorMessage": "no volume"}"#.into() })
+fn caught() -> CaughtError {
+    CaughtError { error: "RestoreFailed".into(), cause: r#"{"errorMessage": "no volume"}"#.into() }
 }
 
 async fn turn(cloud: &Cloud, failure: Option<CaughtError>, cleanup: Option<Cleanup>) -> Result<Cleanup, Error> {
@@ -65,13 +65,13 @@ async fn jobs_end_then_volumes_go_then_objects() {
     cloud.volume("vol-1", plan.execution.as_str(), "in-use", Some("attached"));
     cloud.volume("vol-2", execution("run-2").as_str(), "in-use", Some("attached"));
 
-    let first = turn(&cloud, caught(), None).await.unwrap();
+    let first = turn(&cloud, Some(caught()), None).await.unwrap();
     assert_eq!(first.state, State::Pending);
     // A worker that still runs is not robbed of its disk, nor of its uploads.
     assert_eq!(cloud.calls("ec2:DetachVolume"), 0);
     assert_eq!(cloud.calls("s3:DELETE"), 0);
 
-    let last = clean(&cloud, caught()).await;
+    let last = clean(&cloud, Some(caught())).await;
     assert_eq!(last.state, State::Done);
     assert_eq!(cloud.keys(), [plan.claim_key]);
     cloud.edit(|state| {
@@ -103,7 +103,7 @@ async fn a_volume_with_a_manifest_keeps_its_objects_when_the_export_fails() {
     let (cloud, plan) = claimed();
     half_written(&cloud, &plan);
     cloud.put(&plan.volumes[0].manifest_key(), "{}");
-    assert_eq!(clean(&cloud, caught()).await.state, State::Done);
+    assert_eq!(clean(&cloud, Some(caught())).await.state, State::Done);
     assert!(cloud.object(&plan.volumes[0].prefix.key("partition-1.tar.gz")).is_some());
     assert!(cloud.object(&plan.volumes[0].index_prefix.key("partition-1.parquet")).is_some());
 }
@@ -131,7 +131,7 @@ async fn a_late_cleanup_does_not_touch_what_a_newer_execution_writes() {
     half_written(&cloud, &plan);
     let before = cloud.keys();
     cloud.put(&plan.claim_key, claim_of("run-2").to_json());
-    assert_eq!(clean(&cloud, caught()).await.state, State::Done);
+    assert_eq!(clean(&cloud, Some(caught())).await.state, State::Done);
     assert_eq!(cloud.keys(), before);
     cloud.edit(|state| assert_eq!(state.uploads.len(), 3));
 }
@@ -139,10 +139,10 @@ async fn a_late_cleanup_does_not_touch_what_a_newer_execution_writes() {
 #[tokio::test]
 async fn a_volume_that_appears_late_is_found_by_the_second_look() {
     let (cloud, plan) = claimed();
-    let first = turn(&cloud, caught(), None).await.unwrap();
+    let first = turn(&cloud, Some(caught()), None).await.unwrap();
     assert_eq!(first.state, State::Pending);
     cloud.volume("vol-1", plan.execution.as_str(), "creating", None);
-    let cleanup = clean(&cloud, caught()).await;
+    let cleanup = clean(&cloud, Some(caught())).await;
     assert_eq!(cleanup.state, State::Done);
     cloud.edit(|state| assert!(state.volumes.is_empty()));
 }
@@ -164,11 +164,11 @@ async fn one_error_does_not_keep_the_rest_from_going() {
     cloud.volume("vol-1", plan.execution.as_str(), "available", None);
     cloud.volume("vol-2", plan.execution.as_str(), "available", None);
     cloud.fail("ec2:DeleteVolume", 1, 403, "UnauthorizedOperation");
-    let cleanup = turn(&cloud, caught(), None).await.unwrap();
+    let cleanup = turn(&cloud, Some(caught()), None).await.unwrap();
     assert!(cleanup.remaining.iter().any(|left| left.contains("vol-1") && left.contains("UnauthorizedOperation")));
     assert!(cleanup.removed.iter().any(|name| name.contains("vol-2")));
     assert!(cleanup.removed.iter().any(|name| name.contains("partition-1.tar.gz")));
-    assert_eq!(clean(&cloud, caught()).await.state, State::Done);
+    assert_eq!(clean(&cloud, Some(caught())).await.state, State::Done);
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn throttling_is_waited_out_and_a_refusal_given_up_on() {
 
     cloud.volume("vol-1", plan.execution.as_str(), "available", None);
     cloud.fail("ec2:DeleteVolume", 999, 403, "UnauthorizedOperation");
-    let cleanup = clean(&cloud, caught()).await;
+    let cleanup = clean(&cloud, Some(caught())).await;
     assert_eq!(cleanup.state, State::GaveUp);
     assert!(cleanup.turn < 10, "{}", cleanup.turn);
     assert_eq!(cleanup.failure.unwrap().error, "RestoreFailed");
@@ -190,7 +190,7 @@ async fn throttling_is_waited_out_and_a_refusal_given_up_on() {
 async fn whoever_cleans_up_after_a_dead_execution_releases_its_claim_last() {
     let (cloud, plan) = claimed();
     half_written(&cloud, &plan);
-    let request = |cleanup| Request { plan: plan.clone(), failure: caught(), cleanup, release: true };
+    let request = |cleanup| Request { plan: plan.clone(), failure: Some(caught()), cleanup, release: true };
     let first = cleaner(&cloud).run(request(None)).await.unwrap();
     assert_eq!(first.state, State::Pending);
     assert!(cloud.object(&plan.claim_key).is_some());
@@ -211,7 +211,7 @@ async fn a_cleanup_for_another_that_gives_up_is_an_error() {
     cloud.fail("ec2:DeleteVolume", 999, 403, "UnauthorizedOperation");
     let mut cleanup = None;
     let error = loop {
-        let request = Request { plan: plan.clone(), failure: caught(), cleanup, release: true };
+        let request = Request { plan: plan.clone(), failure: Some(caught()), cleanup, release: true };
         match cleaner(&cloud).run(request).await {
             Ok(next) => cleanup = Some(next),
             Err(error) => break error,

@@ -11,12 +11,12 @@ use domain::plan::Decision;
 use crate::cloud::Cloud;
 use crate::sample::{claim, claim_of, execution, manifest, now, plan};
 
-fn cleanup(state: CleanupState) -> Option<Cleanup> {
+fn cleanup(state: CleanupState) -> Cleanup {
     let remaining = match state {
         CleanupState::Done => Vec::new(),
         CleanupState::Pending | CleanupState::GaveUp => vec!["volume vol-1 (in-use)".to_owned()],
     };
-    Some(Cleanup { state, turn: 2, wait_seconds: 1, removed: Vec::new(), remaining, failure: None })
+    Cleanup { state, turn: 2, wait_seconds: 1, removed: Vec::new(), remaining, failure: None }
 }
 
 fn request() -> Request {
@@ -25,7 +25,7 @@ fn request() -> Request {
         plan: Some(Decision::Export(Box::new(plan()))),
         exported: true,
         failure: None,
-        cleanup: cleanup(CleanupState::Done),
+        cleanup: Some(cleanup(CleanupState::Done)),
         cleanup_failure: None,
         deletion: Some(Deletion { turn: 0, state: DeletionState::Pending, wait_seconds: 0 }),
     }
@@ -74,8 +74,8 @@ async fn a_failure_is_passed_on_as_it_was_explained() {
     let cloud = exported();
     let failure = Some(CaughtError { error: "States.TaskFailed".into(), cause: "raw".into() });
     let mut cleanup = cleanup(CleanupState::Done);
-    cleanup.as_mut().unwrap().failure = Some(Failure::new(Kind::ReadFailed, "the disk"));
-    let request = Request { exported: false, failure, cleanup, ..request() };
+    cleanup.failure = Some(Failure::new(Kind::ReadFailed, "the disk"));
+    let request = Request { exported: false, failure, cleanup: Some(cleanup), ..request() };
     let conclusion = conclude(&cloud, request).await.unwrap();
     assert_eq!(conclusion.state, State::Failed);
     assert_eq!(conclusion.failure, Some(Failure::new(Kind::ReadFailed, "the disk")));
@@ -86,7 +86,8 @@ async fn a_failure_is_passed_on_as_it_was_explained() {
 #[tokio::test]
 async fn a_cleanup_that_did_not_end_keeps_the_claim_and_fails_a_success() {
     let cloud = exported();
-    let conclusion = conclude(&cloud, Request { cleanup: cleanup(CleanupState::GaveUp), ..request() }).await.unwrap();
+    let conclusion =
+        conclude(&cloud, Request { cleanup: Some(cleanup(CleanupState::GaveUp)), ..request() }).await.unwrap();
     let failure = conclusion.failure.unwrap();
     assert_eq!(failure.error, "CleanupIncomplete");
     assert!(failure.cause.contains("vol-1") && failure.cause.contains("complete and verified"), "{}", failure.cause);

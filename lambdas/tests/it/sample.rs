@@ -6,7 +6,6 @@ use domain::plan::Plan;
 use jiff::Timestamp;
 
 pub(crate) const SNAPSHOT: &str = "snap-0123456789abcdef0";
-pub(crate) const VOLUME: &str = "vol-0aaaaaaaaaaaaaaaa";
 pub(crate) const ARN: &str = "arn:aws:ec2:us-east-1::snapshot/snap-0123456789abcdef0";
 
 pub(crate) fn claim() -> Claim {
