@@ -1,13 +1,12 @@
 //! Disks, mounts and exports for the tests of the source side.
 #![expect(dead_code, reason = "each test binary uses a part of it")]
 
-pub mod tree;
+pub(crate) mod tree;
 
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, ensure};
 use archive::{ArchiveOptions, Codec, Compression, ImageWriter, Member, TarArchiveWriter};
@@ -16,13 +15,13 @@ use backup_export_worker::source::{
 };
 
 /// Fails, rather than skips, without root.
-pub fn require_root() -> Result<()> {
+pub(crate) fn require_root() -> Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "this test mounts filesystems: run it as root (sudo)");
     Ok(())
 }
 
 /// Runs a command; its failure says what it printed.
-pub fn run(command: &mut Command) -> Result<String> {
+pub(crate) fn run(command: &mut Command) -> Result<String> {
     let output = command.env("LC_ALL", "C.UTF-8").output().with_context(|| format!("run {command:?}"))?;
     ensure!(
         output.status.success(),
@@ -35,42 +34,42 @@ pub fn run(command: &mut Command) -> Result<String> {
 }
 
 /// Runs a line of shell.
-pub fn sh(line: &str) -> Result<String> {
+pub(crate) fn sh(line: &str) -> Result<String> {
     run(Command::new("bash").args(["-euo", "pipefail", "-c", line]))
 }
 
 /// A sparse image file.
-pub fn image(path: &Path, bytes: u64) -> Result<PathBuf> {
+pub(crate) fn image(path: &Path, bytes: u64) -> Result<PathBuf> {
     File::create_new(path)?.set_len(bytes)?;
     Ok(path.to_owned())
 }
 
 /// Gives `sfdisk` a script.
-pub fn sfdisk(path: &Path, script: &str, options: &[&str]) -> Result<()> {
+pub(crate) fn sfdisk(path: &Path, script: &str) -> Result<()> {
     let mut file = tempfile::NamedTempFile::new()?;
     file.write_all(script.as_bytes())?;
     let input = File::open(file.path())?;
-    run(Command::new("sfdisk").arg("--quiet").args(options).arg(path).stdin(input)).map(drop)
+    run(Command::new("sfdisk").arg("--quiet").arg(path).stdin(input)).map(drop)
 }
 
 /// A mounted image file; unmounted when dropped.
-pub struct MountedImage {
+pub(crate) struct MountedImage {
     directory: tempfile::TempDir,
     mounted: bool,
 }
 
 impl MountedImage {
-    pub fn new(image: &Path, options: &str) -> Result<Self> {
+    pub(crate) fn new(image: &Path, options: &str) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         run(Command::new("mount").args(["-o", &format!("loop,{options}")]).arg(image).arg(directory.path()))?;
         Ok(Self { directory, mounted: true })
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    pub fn unmount(mut self) -> Result<()> {
+    pub(crate) fn unmount(mut self) -> Result<()> {
         self.mounted = false;
         run(Command::new("umount").arg(self.directory.path())).map(drop)
     }
@@ -87,13 +86,13 @@ impl Drop for MountedImage {
 }
 
 /// Makes a filesystem on an image file or a part of a device.
-pub fn format(path: &Path, filesystem: &str) -> Result<()> {
+pub(crate) fn format(path: &Path, filesystem: &str) -> Result<()> {
     let force = if filesystem.starts_with("ext") { "-F" } else { "-f" };
     run(Command::new(format!("mkfs.{filesystem}")).args(["-q", force, "-L", "data"]).arg(path)).map(drop)
 }
 
 /// An image file with a filesystem, filled.
-pub fn filesystem(path: &Path, kind: &str, bytes: u64, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+pub(crate) fn filesystem(path: &Path, kind: &str, bytes: u64, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let path = image(path, bytes)?;
     format(&path, kind)?;
     let mounted = MountedImage::new(&path, "rw")?;
@@ -118,7 +117,7 @@ fn sink(path: &Path) -> Result<impl archive::MemberSink + 'static> {
 }
 
 /// Exports a mounted filesystem to a file.
-pub fn to_tar(mounted: &Mounted, path: &Path, read: &Options) -> Result<Result<FilesystemReport, SourceError>> {
+pub(crate) fn to_tar(mounted: &Mounted, path: &Path, read: &Options) -> Result<Result<FilesystemReport, SourceError>> {
     let index = File::create(path.with_extension("parquet"))?;
     let mut writer = TarArchiveWriter::new(options("disk.tar.gz"), sink(path)?, index)?;
     match export_filesystem(mounted, &mut writer, read, &Progress::new()) {
@@ -132,7 +131,7 @@ pub fn to_tar(mounted: &Mounted, path: &Path, read: &Options) -> Result<Result<F
 }
 
 /// Exports an image to a file.
-pub fn to_image(disk: &Disk, image: &Image, path: &Path, read: &Options) -> Result<Result<(), SourceError>> {
+pub(crate) fn to_image(disk: &Disk, image: &Image, path: &Path, read: &Options) -> Result<Result<(), SourceError>> {
     let index = File::create(path.with_extension("parquet"))?;
     let mut writer = ImageWriter::new(options("disk.img.gz"), sink(path)?, index)?;
     match export_image(disk, image, &mut writer, read, &Progress::new()) {
@@ -145,11 +144,8 @@ pub fn to_image(disk: &Disk, image: &Image, path: &Path, read: &Options) -> Resu
 }
 
 /// Loop devices whose backing file lies below a directory.
-pub fn loops_below(directory: &Path) -> Result<Vec<String>> {
+pub(crate) fn loops_below(directory: &Path) -> Result<Vec<String>> {
     let listed = run(Command::new("losetup").args(["--list", "--noheadings", "--output", "BACK-FILE"]))?;
     let below = directory.display().to_string();
     Ok(listed.lines().filter(|line| line.contains(&below)).map(str::to_owned).collect())
 }
-
-/// What a writer collected, for tests that need the bytes in memory.
-pub type Shared = Arc<Mutex<Vec<u8>>>;

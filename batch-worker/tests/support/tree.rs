@@ -16,19 +16,19 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 
 /// The directory with what GNU tar and rsync cannot restore or compare: sockets and paths beyond 4,096 bytes.
-pub const BEYOND: &str = "beyond";
+pub(crate) const BEYOND: &str = "beyond";
 
 /// What the file at the end of the long path holds.
-pub const LONG_PATH_CONTENT: &[u8] = b"at the end of a long path\n";
+pub(crate) const LONG_PATH_CONTENT: &[u8] = b"at the end of a long path\n";
 
 /// Levels of the long path; each has a name of 255 bytes.
-pub const LONG_PATH_LEVELS: usize = 20;
+pub(crate) const LONG_PATH_LEVELS: usize = 20;
 
 /// Size of the file that is one hole but for three pieces.
-pub const HOLE_BYTES: u64 = 1 << 40;
+pub(crate) const HOLE_BYTES: u64 = 1 << 40;
 
 /// Fills an empty directory, which is the root of a filesystem or any directory on one that has ACLs and attributes.
-pub fn build(root: &Path, many_files: usize) -> Result<()> {
+pub(crate) fn build(root: &Path, many_files: usize) -> Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "making device nodes and capabilities needs root: run this test with sudo");
     contents(root)?;
     links(root)?;
@@ -44,7 +44,7 @@ pub fn build(root: &Path, many_files: usize) -> Result<()> {
 }
 
 /// The path, from the root, of the file at the end of the long path.
-pub fn long_path() -> Vec<u8> {
+pub(crate) fn long_path() -> Vec<u8> {
     let mut path = format!("{BEYOND}/long").into_bytes();
     for level in 0..LONG_PATH_LEVELS {
         path.push(b'/');
@@ -55,7 +55,7 @@ pub fn long_path() -> Vec<u8> {
 }
 
 /// Bytes that do not compress away, the same each time.
-pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
