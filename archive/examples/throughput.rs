@@ -4,7 +4,7 @@
 #![expect(clippy::cast_precision_loss, reason = "megabytes a second, for people")]
 
 use std::error::Error;
-use std::io::{Cursor, Write as _};
+use std::io::Cursor;
 use std::sync::mpsc;
 use std::time::Instant;
 
@@ -18,7 +18,8 @@ struct Index(Vec<u8>, mpsc::Sender<Vec<u8>>);
 
 impl std::io::Write for Index {
     fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
-        self.0.write(data)
+        self.0.extend_from_slice(data);
+        Ok(data.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
