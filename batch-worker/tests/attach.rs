@@ -1,5 +1,7 @@
 //! Volumes in every state on their way to an instance and away, with a fault at every EC2 call.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod fake;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! A fault at every S3 call of an upload: an error that passes, one that stays, and an answer that is lost.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod fake;
 
 use backup_export_worker::error::{Error, Result};

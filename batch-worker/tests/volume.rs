@@ -1,5 +1,7 @@
 //! The real binary against AWS in one process: a volume to S3 by a plan, read back, stopped and failed.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod disk;
 mod fake;
 
@@ -172,9 +174,9 @@ fn a_failure_of_s3_leaves_nothing_but_the_last_word() {
         let (actual, error) = failure(&world.export());
         assert_eq!(actual, code, "{error}");
         world.assert_nothing_left();
-        let word = world.word();
-        assert_eq!(word["error"], kind);
-        assert!(word["cause"].as_str().unwrap().contains("partition-1.tar.gz"), "{word}");
+        let left = world.word();
+        assert_eq!(left["error"], kind);
+        assert!(left["cause"].as_str().unwrap().contains("partition-1.tar.gz"), "{left}");
     }
 }
 

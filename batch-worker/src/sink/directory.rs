@@ -262,7 +262,7 @@ mod tests {
                 // Writes until it is told that nobody listens.
                 loop {
                     inner.cancel();
-                    if let Err(error) = writer.send(Bytes::from_static(&[0; 65536])) {
+                    if let Err(error) = writer.send(vec![0; 65536].into()) {
                         return Err::<((), Finished), _>(Error::internal("write", error));
                     }
                 }

@@ -36,7 +36,7 @@ impl FakeVolume {
     }
 
     pub fn attached_to(mut self, instance: &str) -> Self {
-        self.state = "in-use".to_owned();
+        "in-use".clone_into(&mut self.state);
         self.attachment = Some((instance.to_owned(), "attached".to_owned(), 0));
         self
     }
@@ -73,7 +73,7 @@ impl State {
                 "Invalid value for unixDevice. Attachment point is already in use",
             ),
             "AttachVolume" => {
-                volume.state = "in-use".to_owned();
+                "in-use".clone_into(&mut volume.state);
                 volume.attachment = Some((field("InstanceId"), "attaching".to_owned(), 1));
                 answer("AttachVolumeResponse", "<status>attaching</status>")
             }
@@ -81,7 +81,7 @@ impl State {
                 let force = field("Force") == "true";
                 match &mut volume.attachment {
                     Some((instance, state, looks)) if *instance == field("InstanceId") => {
-                        *state = "detaching".to_owned();
+                        "detaching".clone_into(state);
                         *looks = if volume.stuck && !force { u32::MAX } else { 1 };
                         answer("DetachVolumeResponse", "<status>detaching</status>")
                     }
@@ -104,7 +104,7 @@ impl State {
         }
         match state.as_str() {
             "attaching" => {
-                *state = "attached".to_owned();
+                "attached".clone_into(state);
                 if instance == INSTANCE {
                     self.plug_in(id, &volume.image);
                 }
@@ -113,7 +113,7 @@ impl State {
                 if instance == INSTANCE {
                     self.pull_out(id);
                 }
-                volume.state = "available".to_owned();
+                "available".clone_into(&mut volume.state);
                 volume.attachment = None;
             }
             _ => {}
@@ -149,8 +149,10 @@ fn describe(id: &str, volume: &FakeVolume) -> Answer {
     let attachment = volume.attachment.as_ref().map_or(String::new(), |(instance, state, _)| {
         format!("<item><volumeId>{id}</volumeId><instanceId>{instance}</instanceId><status>{state}</status></item>")
     });
-    let tags: String =
-        volume.tags.iter().map(|(key, value)| format!("<item><key>{key}</key><value>{value}</value></item>")).collect();
+    let tags: String = volume
+        .tags
+        .iter()
+        .fold(String::new(), |text, (key, value)| format!("{text}<item><key>{key}</key><value>{value}</value></item>"));
     answer(
         "DescribeVolumesResponse",
         &format!(
