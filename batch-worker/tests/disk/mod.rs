@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Runs a tool of the system that must succeed.
-pub fn tool(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn tool(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -32,7 +32,7 @@ fn tree(directory: &Path) -> PathBuf {
 }
 
 /// A GPT disk: an ext4 filesystem, and a partition of no known content.
-pub fn partitioned(directory: &Path) -> PathBuf {
+pub(crate) fn partitioned(directory: &Path) -> PathBuf {
     let disk = directory.join("nvme9n1");
     let tree = tree(directory);
     std::fs::File::create(&disk).unwrap().set_len(48 << 20).unwrap();
@@ -48,7 +48,7 @@ pub fn partitioned(directory: &Path) -> PathBuf {
 }
 
 /// The worker, not yet started.
-pub fn worker(arguments: &[&str], environment: &[(&str, String)]) -> Command {
+pub(crate) fn worker(arguments: &[&str], environment: &[(&str, String)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_batch-worker"));
     command
         .args(arguments)
@@ -61,22 +61,22 @@ pub fn worker(arguments: &[&str], environment: &[(&str, String)]) -> Command {
 }
 
 /// Runs the worker to its end.
-pub fn run(arguments: &[&str], environment: &[(&str, String)]) -> Output {
+pub(crate) fn run(arguments: &[&str], environment: &[(&str, String)]) -> Output {
     worker(arguments, environment).output().unwrap()
 }
 
-pub fn log(output: &Output) -> String {
+pub(crate) fn log(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// The report on standard output.
-pub fn report(output: &Output) -> serde_json::Value {
+pub(crate) fn report(output: &Output) -> serde_json::Value {
     assert!(output.status.success(), "{}", log(output));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// The error and exit code of a run that must fail.
-pub fn failure(output: &Output) -> (i32, String) {
+pub(crate) fn failure(output: &Output) -> (i32, String) {
     let code = output.status.code().expect("not killed");
     let log = log(output);
     let last = log.lines().last().unwrap_or_default();
@@ -86,7 +86,7 @@ pub fn failure(output: &Output) -> (i32, String) {
 }
 
 /// Asserts that neither a loop device nor a mount of `disk` is left.
-pub fn assert_released(disk: &Path) {
+pub(crate) fn assert_released(disk: &Path) {
     let loops = tool("losetup", &["--list", "--noheadings", "--output", "BACK-FILE"]);
     assert!(!loops.contains(text(disk)), "{loops}");
 }

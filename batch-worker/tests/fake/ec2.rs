@@ -9,21 +9,21 @@ use http_body_util::Full;
 use super::{Answer, Call, INSTANCE, State, ZONE, error, form};
 
 #[derive(Debug, Clone)]
-pub struct FakeVolume {
-    pub state: String,
-    pub zone: String,
-    pub size_gib: u32,
-    pub tags: BTreeMap<String, String>,
+pub(crate) struct FakeVolume {
+    pub(crate) state: String,
+    pub(crate) zone: String,
+    pub(crate) size_gib: u32,
+    pub(crate) tags: BTreeMap<String, String>,
     /// Instance, attachment state, and how many looks until it changes.
-    pub attachment: Option<(String, String, u32)>,
+    pub(crate) attachment: Option<(String, String, u32)>,
     /// Whether only force ends its attachment.
-    pub stuck: bool,
+    pub(crate) stuck: bool,
     /// The disk.
-    pub image: PathBuf,
+    pub(crate) image: PathBuf,
 }
 
 impl FakeVolume {
-    pub fn new(image: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(image: impl Into<PathBuf>) -> Self {
         Self {
             state: "available".to_owned(),
             zone: ZONE.to_owned(),
@@ -35,13 +35,13 @@ impl FakeVolume {
         }
     }
 
-    pub fn attached_to(mut self, instance: &str) -> Self {
+    pub(crate) fn attached_to(mut self, instance: &str) -> Self {
         "in-use".clone_into(&mut self.state);
         self.attachment = Some((instance.to_owned(), "attached".to_owned(), 0));
         self
     }
 
-    pub fn tagged(mut self, key: &str, value: &str) -> Self {
+    pub(crate) fn tagged(mut self, key: &str, value: &str) -> Self {
         self.tags.insert(key.to_owned(), value.to_owned());
         self
     }

@@ -22,17 +22,17 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-pub use ec2::FakeVolume;
-pub use s3::{Object, Upload};
+pub(crate) use ec2::FakeVolume;
+pub(crate) use s3::{Object, Upload};
 
-pub const OWNER: &str = "123456789012";
-pub const BUCKET: &str = "backups";
-pub const INSTANCE: &str = "i-0aaaaaaaaaaaaaaaa";
-pub const ZONE: &str = "us-east-1a";
+pub(crate) const OWNER: &str = "123456789012";
+pub(crate) const BUCKET: &str = "backups";
+pub(crate) const INSTANCE: &str = "i-0aaaaaaaaaaaaaaaa";
+pub(crate) const ZONE: &str = "us-east-1a";
 
 /// Which calls of an operation a fault hits.
 #[derive(Debug, Clone, Copy)]
-pub enum When {
+pub(crate) enum When {
     Always,
     First(usize),
     Nth(usize),
@@ -40,7 +40,7 @@ pub enum When {
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Nothing is done, and this is answered.
     Status(u16, &'static str),
     /// Nothing is done, and the connection is closed.
@@ -56,22 +56,22 @@ pub enum Fault {
 }
 
 #[derive(Debug, Default)]
-pub struct State {
-    pub objects: BTreeMap<String, Object>,
-    pub uploads: BTreeMap<String, Upload>,
-    pub volumes: BTreeMap<String, FakeVolume>,
+pub(crate) struct State {
+    pub(crate) objects: BTreeMap<String, Object>,
+    pub(crate) uploads: BTreeMap<String, Upload>,
+    pub(crate) volumes: BTreeMap<String, FakeVolume>,
     /// Device names that are in use on the instance.
-    pub names_in_use: Vec<String>,
-    pub calls: Vec<String>,
+    pub(crate) names_in_use: Vec<String>,
+    pub(crate) calls: Vec<String>,
     faults: Vec<(&'static str, When, Fault, usize)>,
     counter: u64,
     dev_by_id: PathBuf,
     sysfs: PathBuf,
 }
 
-pub struct Fake {
-    pub state: Arc<Mutex<State>>,
-    pub address: SocketAddr,
+pub(crate) struct Fake {
+    pub(crate) state: Arc<Mutex<State>>,
+    pub(crate) address: SocketAddr,
     directory: tempfile::TempDir,
     shutdown: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -87,7 +87,7 @@ type Answer = Response<Full<Bytes>>;
 
 impl Fake {
     /// Starts the server on a thread of its own.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let state = State {
             dev_by_id: directory.path().join("by-id"),
@@ -114,37 +114,37 @@ impl Fake {
         Self { state, address: address.recv().unwrap(), directory, shutdown: Some(shutdown) }
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub fn fault(&self, operation: &'static str, when: When, fault: Fault) {
+    pub(crate) fn fault(&self, operation: &'static str, when: When, fault: Fault) {
         self.lock().faults.push((operation, when, fault, 0));
     }
 
-    pub fn calls(&self, operation: &str) -> usize {
+    pub(crate) fn calls(&self, operation: &str) -> usize {
         self.lock().calls.iter().filter(|call| *call == operation).count()
     }
 
-    pub fn object(&self, key: &str) -> Option<Bytes> {
+    pub(crate) fn object(&self, key: &str) -> Option<Bytes> {
         self.lock().objects.get(key).map(|object| object.content.clone())
     }
 
-    pub fn keys(&self) -> Vec<String> {
+    pub(crate) fn keys(&self) -> Vec<String> {
         self.lock().objects.keys().cloned().collect()
     }
 
-    pub fn put(&self, key: &str, content: impl Into<Bytes>) {
+    pub(crate) fn put(&self, key: &str, content: impl Into<Bytes>) {
         let mut state = self.lock();
         state.store(key, content.into());
     }
 
     /// What the worker's process must be given.
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let state = self.lock();
         vec![
             ("AWS_ENDPOINT_URL", self.endpoint()),
@@ -158,7 +158,7 @@ impl Fake {
         ]
     }
 
-    pub fn devices(&self) -> backup_export_worker::attach::device::DeviceTree {
+    pub(crate) fn devices(&self) -> backup_export_worker::attach::device::DeviceTree {
         let state = self.lock();
         backup_export_worker::attach::device::DeviceTree {
             by_id: state.dev_by_id.clone(),
@@ -168,7 +168,7 @@ impl Fake {
     }
 
     /// A client that retries at once.
-    pub fn s3(&self) -> aws_sdk_s3::Client {
+    pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
             .endpoint_url(self.endpoint())
@@ -181,7 +181,7 @@ impl Fake {
         aws_sdk_s3::Client::from_conf(config)
     }
 
-    pub fn ec2(&self) -> aws_sdk_ec2::Client {
+    pub(crate) fn ec2(&self) -> aws_sdk_ec2::Client {
         let config = aws_sdk_ec2::Config::builder()
             .behavior_version(aws_sdk_ec2::config::BehaviorVersion::latest())
             .endpoint_url(self.endpoint())

@@ -11,16 +11,16 @@ use regex::Regex;
 use super::{Answer, BUCKET, Call, OWNER, State, error};
 
 #[derive(Debug, Clone)]
-pub struct Object {
-    pub content: Bytes,
+pub(crate) struct Object {
+    pub(crate) content: Bytes,
     pub crc64nvme: String,
-    pub etag: String,
+    pub(crate) etag: String,
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct Upload {
-    pub key: String,
-    pub parts: BTreeMap<u32, (Bytes, String)>,
+pub(crate) struct Upload {
+    pub(crate) key: String,
+    pub(crate) parts: BTreeMap<u32, (Bytes, String)>,
 }
 
 impl Call {
@@ -43,7 +43,7 @@ fn empty(builder: http::response::Builder) -> Answer {
 }
 
 impl State {
-    pub fn store(&mut self, key: &str, content: Bytes) -> String {
+    pub(crate) fn store(&mut self, key: &str, content: Bytes) -> String {
         self.counter += 1;
         let etag = format!("\"{:032x}\"", self.counter);
         let object = Object { crc64nvme: Crc64Nvme::of(&content).to_string(), content, etag: etag.clone() };
