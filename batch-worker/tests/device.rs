@@ -143,9 +143,12 @@ fn wrong_options_are_reported_together_with_exit_code_2() {
     assert_eq!(run(&["--help"], &[]).status.code(), Some(0));
 }
 
+type Change<'a, T> = &'a dyn Fn(&T);
+type Lie<'a> = &'a dyn Fn(&mut serde_json::Value);
+
 #[test]
 fn verification_says_what_differs_in_words() {
-    let cases: [(&str, &dyn Fn(&Export), &[&str]); 8] = [
+    let cases: [(&str, Change<'_, Export>, &[&str]); 8] = [
         (
             "a flipped byte",
             &|export| export.change("partition-1.tar.gz", |content| content[5_000_000] ^= 1),
@@ -207,7 +210,7 @@ fn verification_says_what_differs_in_words() {
 
 #[test]
 fn a_manifest_that_lies_is_not_believed() {
-    let cases: [(&dyn Fn(&mut serde_json::Value), i32, &str); 7] = [
+    let cases: [(Lie<'_>, i32, &str); 7] = [
         (&|manifest| manifest["schemaVersion"] = 2.into(), 2, "schema version 2"),
         (&|manifest| manifest["artifacts"][0]["key"] = "../other.tar.gz".into(), 65, "outside"),
         (&|manifest| manifest["artifacts"][1] = manifest["artifacts"][0].clone(), 65, "twice"),

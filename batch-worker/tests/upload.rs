@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 const KEY: &str = "data/ebs/x/disk.img.gz";
 /// Three parts, the last one short.
-const BYTES: usize = 2 * MIN_PART_BYTES as usize + 1000;
+const BYTES: usize = 2 * (5 << 20) + 1000;
 
 fn sink(fake: &Fake) -> S3Sink {
     S3Sink::new(fake.s3(), BUCKET.parse().unwrap(), OWNER.parse().ok())

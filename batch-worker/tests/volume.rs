@@ -202,7 +202,7 @@ fn a_stopped_worker_undoes_what_it_began() {
         let arguments = World::arguments();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let child = worker(&arguments, &world.fake.environment()).spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while world.fake.calls(call) == 0 {
             assert!(Instant::now() < deadline, "{call} was never called");
             std::thread::sleep(Duration::from_millis(10));
@@ -231,10 +231,11 @@ fn readback_over_a_bad_network_still_succeeds() {
     assert_eq!(report(&world.verify("readback"))["verified"], true);
 }
 
+type Change = fn(&World);
+
 #[test]
 fn what_was_changed_in_s3_is_found_and_left_as_the_last_word() {
     let name = "partition-1.tar.gz";
-    type Change = fn(&World);
     let cases: [(&str, Change, &str); 4] = [
         ("readback", |world| flip(world, 5_000_000), name),
         ("checksum", |world| flip(world, 5_000_000), "its content was changed"),
