@@ -20,7 +20,7 @@ fn sink(fake: &Fake) -> S3Sink {
 }
 
 fn content() -> Vec<u8> {
-    (0..BYTES).map(|position| (position % 253) as u8).collect()
+    (0..253).cycle().take(BYTES).collect()
 }
 
 async fn upload(fake: &Fake) -> Result<((), Stored)> {
