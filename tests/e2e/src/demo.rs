@@ -35,7 +35,7 @@ pub async fn run(directory: &Path) -> Result<()> {
     let system = System::start(settings).await?;
     let outcome = export_all(&system, &disks).await;
     let closing = match &outcome {
-        Ok(manifests) => closing(&system, manifests).await,
+        Ok(manifests) => closing(&system, manifests),
         Err(_) => Ok(()),
     };
     let shutdown = system.shutdown_clean().await;
@@ -75,7 +75,7 @@ async fn export_all(system: &System, disks: &sample::Disks) -> Result<Vec<String
     let execution = system.export(&arn).await?;
     ensure!(execution.status == ExecutionStatus::Failed, "the export of a broken disk ended as {}", execution.status);
     system.reap().await?;
-    report::failure(system, &execution, &arn).await?;
+    report::failure(system, &execution, &arn)?;
     Ok(manifests)
 }
 
@@ -94,7 +94,7 @@ async fn start_by_hand(system: &System, arn: &str) -> Result<String> {
     Ok(printed.trim().to_owned())
 }
 
-async fn closing(system: &System, manifests: &[String]) -> Result<()> {
+fn closing(system: &System, manifests: &[String]) -> Result<()> {
     let kept = copy_bucket(system)?;
     let manifest = manifests.first().context("no export was made")?;
     let manifest = kept.join(manifest);
@@ -121,9 +121,7 @@ fn copy_bucket(system: &System) -> Result<PathBuf> {
     for object in system.cloud.objects(BUCKET, "")? {
         let path = kept.join(&object.key);
         std::fs::create_dir_all(path.parent().unwrap_or(&kept))?;
-        std::fs::hard_link(&object.file, &path)
-            .or_else(|_| std::fs::copy(&object.file, &path).map(drop))
-            .with_context(|| format!("copy {}", path.display()))?;
+        system.save(&object.key, &path)?;
     }
     Ok(kept)
 }

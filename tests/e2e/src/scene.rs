@@ -84,7 +84,8 @@ impl Scene {
     pub fn assert_exported(&self) -> Result<()> {
         let manifest = self.manifest()?;
         ensure!(manifest.artifacts.len() == 1, "one artifact: {:?}", manifest.artifacts);
-        let archive = object_file(&self.system, &manifest.artifacts[0].key)?;
+        let archive = self.directory.path().join("archive.tar.gz");
+        self.system.save(&manifest.artifacts[0].key, &archive)?;
         let restored = self.directory.path().join("restored");
         fs::create_dir_all(&restored)?;
         run(Command::new("tar").arg("--extract").arg("--gzip").arg("--file").arg(archive).arg("--directory").arg(&restored))?;
@@ -121,13 +122,6 @@ pub fn manifests(system: &System) -> Result<BTreeMap<String, Manifest>> {
         }
     }
     Ok(manifests)
-}
-
-/// The file that holds an object's bytes.
-pub fn object_file(system: &System, key: &str) -> Result<PathBuf> {
-    let objects = system.cloud.objects(BUCKET, key)?;
-    let object = objects.into_iter().find(|object| object.key == key);
-    Ok(object.with_context(|| format!("no object {key}"))?.file)
 }
 
 /// An ext4 filesystem of `content` on a whole disk; needs no root.

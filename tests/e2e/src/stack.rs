@@ -75,6 +75,7 @@ pub fn stack(names: &Names, zones: &[&str], environment: &BTreeMap<String, Strin
             name: STATE_MACHINE.into(),
             definition: workspace().join("statemachine/export.asl.json"),
             substitutions: substitutions(names),
+            timeout_seconds: None,
         }),
         rules: rules(),
         schedules: vec![ScheduleSpec { name: REAPER_SCHEDULE.into(), targets: vec![Target::Function("reaper".into())] }],

@@ -1,17 +1,18 @@
 //! A local cloud with everything deployed to it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use local_cloud::{ExecutionResult, LocalCloud, Options};
 use serde_json::{Value, json};
 
-use crate::stack::{self, STATE_MACHINE, VAULT};
+use crate::stack::{self, BUCKET, STATE_MACHINE, VAULT};
 
 /// How long one export of a test disk may take before something is wrong.
-pub const EXPORT_TIMEOUT: Duration = Duration::from_secs(180);
+pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// What differs from the defaults: the cloud's options, and settings of the Lambdas by their variable's name.
 #[derive(Debug, Clone, Default)]
@@ -47,10 +48,10 @@ impl System {
         let zones: Vec<String> = settings.cloud.zones.iter().map(|zone| format!("{}{zone}", names.region)).collect();
         let zones: Vec<&str> = zones.iter().map(String::as_str).collect();
         let mut stack = stack::stack(&names, &zones, &settings.environment)?;
-        let cloud = LocalCloud::start(settings.cloud).await.context("start the local cloud")?;
-        if let (Some(seconds), Some(machine)) = (settings.root_timeout_seconds, &mut stack.state_machine) {
-            machine.definition = with_root_timeout(&machine.definition, cloud.directory(), seconds)?;
+        if let Some(machine) = &mut stack.state_machine {
+            machine.timeout_seconds = settings.root_timeout_seconds;
         }
+        let cloud = LocalCloud::start(settings.cloud).await.context("start the local cloud")?;
         cloud.deploy(&stack).await.context("deploy to the local cloud")?;
         Ok(Self { cloud })
     }
@@ -75,36 +76,39 @@ impl System {
     /// Sends an event and waits for the end of the one execution that it starts.
     pub async fn send(&self, event: Value) -> Result<ExecutionResult> {
         let before = self.cloud.executions();
-        let targets = self.cloud.put_event(event).await?;
+        let targets = self.cloud.put_event(event);
         ensure!(targets == 1, "the event went to {targets} targets, not to one");
+        self.cloud.wait_for_deliveries(EXPORT_TIMEOUT).await?;
         let started: Vec<String> =
             self.cloud.executions().into_iter().filter(|execution| !before.contains(execution)).collect();
         ensure!(started.len() == 1, "the event started {} executions, not one", started.len());
         self.finished(&started[0]).await
     }
 
+    /// Copies an object out of the bucket into a new file.
+    pub fn save(&self, key: &str, to: &Path) -> Result<()> {
+        let objects = self.cloud.objects(BUCKET, key)?;
+        let object = objects.iter().find(|object| object.key == key).with_context(|| format!("no object {key}"))?;
+        let mut copy = File::create_new(to).with_context(|| format!("create {}", to.display()))?;
+        for part in &object.files {
+            let mut part = File::open(part).with_context(|| format!("open {}", part.display()))?;
+            std::io::copy(&mut part, &mut copy).with_context(|| format!("copy {key} to {}", to.display()))?;
+        }
+        Ok(())
+    }
+
     /// Lets the reaper finish what it was told, then calls it once more as its schedule does, until nothing more happens.
     pub async fn reap(&self) -> Result<()> {
         self.cloud.wait_for_deliveries(EXPORT_TIMEOUT).await?;
-        self.cloud.fire_schedule(stack::REAPER_SCHEDULE).await?;
+        self.cloud.fire_schedule(stack::REAPER_SCHEDULE)?;
         self.cloud.wait_for_deliveries(EXPORT_TIMEOUT).await?;
         Ok(())
     }
 
     /// Takes the cloud down; fails if anything is left that an export created.
     pub async fn shutdown_clean(self) -> Result<()> {
-        let leftovers = self.cloud.leftovers().await?;
+        let leftovers = self.cloud.leftovers()?;
         ensure!(leftovers.is_empty(), "left behind: {leftovers:?}");
         Ok(self.cloud.shutdown().await?)
     }
-}
-
-/// A copy of the state machine's file that differs in its `TimeoutSeconds` alone.
-fn with_root_timeout(definition: &Path, directory: &Path, seconds: u64) -> Result<PathBuf> {
-    let text = std::fs::read(definition).with_context(|| format!("read {}", definition.display()))?;
-    let mut machine: Value = serde_json::from_slice(&text).with_context(|| format!("read {}", definition.display()))?;
-    machine["TimeoutSeconds"] = seconds.into();
-    let copy = directory.join("export.asl.json");
-    std::fs::write(&copy, machine.to_string()).with_context(|| format!("write {}", copy.display()))?;
-    Ok(copy)
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use backup_export_e2e::disk::{Disk, format, output, run, with_mounted};
-use backup_export_e2e::scene::{assert_succeeded, manifests, object_file};
+use backup_export_e2e::scene::{assert_succeeded, manifests};
 use backup_export_e2e::stack::{VAULT, workspace};
 use backup_export_e2e::{Settings, System};
 use domain::manifest::{Artifact, Manifest, Method};
@@ -37,15 +37,14 @@ fn partitioned(path: &Path) -> Result<Disk> {
 }
 
 /// Extracts an archive with GNU tar onto the same kind of filesystem and compares it with what the disk holds.
-fn compare_tar(system: &System, artifact: &Artifact, disk: &Disk, scratch: &Path) -> Result<()> {
-    let archive = object_file(system, &artifact.key)?;
+fn compare_tar(archive: &Path, artifact: &Artifact, disk: &Disk) -> Result<()> {
     let number = artifact.source.partition.context("a partition")?;
     let filesystem = artifact.source.filesystem.as_deref().context("a filesystem")?;
-    let target = Disk::raw(&scratch.join(format!("target-{number}-{}", artifact.sha256)), 600 * MIB)?;
+    let target = Disk::raw(&archive.with_extension("target"), 600 * MIB)?;
     let (target, source) = (target.attach()?, disk.attach()?);
     format(target.device(), filesystem, "target")?;
     with_mounted(target.device(), |to| {
-        run(Command::new("tar").args(["xzf"]).arg(&archive).args(["--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner", "-C"]).arg(to))?;
+        run(Command::new("tar").args(["xzf"]).arg(archive).args(["--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner", "-C"]).arg(to))?;
         with_mounted(&source.partition(number), |from| {
             let (from, to) = (format!("{}/", from.display()), format!("{}/", to.display()));
             let differences =
@@ -77,11 +76,12 @@ fn check(system: &System, manifest: &Manifest, disk: &Disk, scratch: &Path) -> R
     ensure!(manifest.skipped.len() == 1 && manifest.skipped[0].source.partition == Some(3), "{:?}", manifest.skipped);
     ensure!(manifest.source.partition_table.is_some(), "the partition table was not saved");
     for artifact in &manifest.artifacts {
-        let file = object_file(system, &artifact.key)?;
+        let file = scratch.join(artifact.key.replace('/', "_"));
+        system.save(&artifact.key, &file)?;
         match artifact.method {
             Method::Tar => {
                 read_by_every_tool(&file)?;
-                compare_tar(system, artifact, disk, scratch)?;
+                compare_tar(&file, artifact, disk)?;
             }
             Method::Image => {
                 ensure!(artifact.fallback_reason.is_some(), "{} does not say why it is an image", artifact.name);
@@ -140,7 +140,8 @@ async fn zstd_is_the_other_codec() -> Result<()> {
     let arn = system.cloud.add_ebs_recovery_point(VAULT, disk.path(), RecoveryPointOptions::default())?;
     assert_succeeded(&system.export(&arn).await?)?;
     let manifest = manifests(&system)?.into_values().next().context("a manifest")?;
-    let archive = object_file(&system, &manifest.artifacts[0].key)?;
+    let archive = scratch.path().join("archive.tar.zst");
+    system.save(&manifest.artifacts[0].key, &archive)?;
     run(Command::new("zstd").args(["--test", "--quiet", "--stdout"]).stdin(std::fs::File::open(&archive)?))?;
     let script = format!("zstd -dc < '{}' | tar t > /dev/null", archive.display());
     run(Command::new("bash").args(["-o", "pipefail", "-c", &script]))?;

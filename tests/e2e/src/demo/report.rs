@@ -51,12 +51,12 @@ pub(crate) fn export(system: &System, execution: &ExecutionResult, arn: &str) ->
 }
 
 /// Reports an export that failed, and that nothing of it is left.
-pub(crate) async fn failure(system: &System, execution: &ExecutionResult, arn: &str) -> Result<()> {
+pub(crate) fn failure(system: &System, execution: &ExecutionResult, arn: &str) -> Result<()> {
     states(execution, arn);
     note(&format!("error        {}", execution.error.as_deref().unwrap_or("none")));
     note(&format!("cause        {}", execution.cause.as_deref().unwrap_or("none")));
     cleanup(system, execution);
-    let leftovers = system.cloud.leftovers().await?;
+    let leftovers = system.cloud.leftovers()?;
     ensure!(leftovers.is_empty(), "left behind: {leftovers:?}");
     let snapshot = arn.rsplit('/').next().unwrap_or_default();
     let objects = system.cloud.objects(BUCKET, "data/")?;
