@@ -31,7 +31,8 @@ fn as_image(disk: &Disk, layout: &Layout, index: usize) -> Result<Image> {
 
 /// Number, first sector and length of each partition.
 fn extents(layout: &Layout) -> Vec<(u32, u64, u64)> {
-    let partition = |p: &backup_export_worker::source::partition::Partition| (p.number, p.offset_bytes / 512, p.size_bytes / 512);
+    let partition =
+        |p: &backup_export_worker::source::partition::Partition| (p.number, p.offset_bytes / 512, p.size_bytes / 512);
     layout.table.partitions.iter().map(partition).collect()
 }
 
@@ -178,7 +179,11 @@ fn a_partitioned_disk_is_exported_part_by_part() -> Result<()> {
     let put = |name: &str, make: &str, bytes: u64, sector: u64| -> Result<()> {
         let part = image(&work.path().join(name), bytes)?;
         sh(&format!("{make} {}", part.display()))?;
-        sh(&format!("dd if={} of={} bs=512 seek={sector} conv=notrunc,sparse status=none", part.display(), path.display()))?;
+        sh(&format!(
+            "dd if={} of={} bs=512 seek={sector} conv=notrunc,sparse status=none",
+            part.display(),
+            path.display()
+        ))?;
         Ok(())
     };
     put("a", "mkfs.ext4 -q -L my\\ root", 131_072 * 512, 2048)?;
@@ -194,7 +199,10 @@ fn a_partitioned_disk_is_exported_part_by_part() -> Result<()> {
         match section.open(&disk)? {
             Opened::Filesystem(mounted) => {
                 ensure!(loops_below(work.path())?.len() == 1, "the filesystem is on one loop device");
-                seen.push(format!("{} {:?} {:?}", section.name, mounted.section.source.filesystem, mounted.section.source.label));
+                seen.push(format!(
+                    "{} {:?} {:?}",
+                    section.name, mounted.section.source.filesystem, mounted.section.source.label
+                ));
                 to_tar(&mounted, &work.path().join(format!("{}.tar.gz", section.name)), &READ)??;
                 mounted.unmount()?;
                 ensure!(loops_below(work.path())?.is_empty(), "the loop device was left");
@@ -245,7 +253,8 @@ fn an_image_equals_the_disk_holes_and_odd_end_included() -> Result<()> {
 fn two_disks_with_the_same_xfs_are_mounted_at_once() -> Result<()> {
     require_root()?;
     let work = tempfile::tempdir_in("/var/tmp")?;
-    let first = filesystem(&work.path().join("first"), "xfs", 400 << 20, |root| Ok(std::fs::write(root.join("file"), "x")?))?;
+    let first =
+        filesystem(&work.path().join("first"), "xfs", 400 << 20, |root| Ok(std::fs::write(root.join("file"), "x")?))?;
     let second = work.path().join("second");
     std::fs::copy(&first, &second)?;
     let mut mounts = Vec::new();
@@ -265,7 +274,8 @@ fn two_disks_with_the_same_xfs_are_mounted_at_once() -> Result<()> {
 
 /// A copy of a filesystem taken while it was written to: its journal is not clean.
 fn dirty(work: &Path, kind: &str) -> Result<std::path::PathBuf> {
-    let path = filesystem(&work.join("live"), kind, 400 << 20, |root| Ok(std::fs::write(root.join("old"), "settled")?))?;
+    let path =
+        filesystem(&work.join("live"), kind, 400 << 20, |root| Ok(std::fs::write(root.join("old"), "settled")?))?;
     let mounted = MountedImage::new(&path, "rw")?;
     for number in 0..200 {
         std::fs::write(mounted.path().join(format!("new-{number}")), "fresh")?;
@@ -323,7 +333,9 @@ fn a_disk_cut_short_fails_the_export_and_names_the_file() -> Result<()> {
         other => bail!("half a filesystem was mounted: {other:?}"),
     };
     whole.section.source.size_bytes = 400 << 20;
-    let Err(error) = to_image(&disk, &whole, &work.path().join("disk.img.gz"), &READ)? else { bail!("the image succeeded") };
+    let Err(error) = to_image(&disk, &whole, &work.path().join("disk.img.gz"), &READ)? else {
+        bail!("the image succeeded")
+    };
     assert_eq!(error.kind(), Kind::ReadFailed);
     assert!(chain(&error).contains("at byte 31457280"), "{}", chain(&error));
     Ok(())
@@ -352,7 +364,11 @@ fn squashfs_is_a_filesystem_like_others() -> Result<()> {
     if sh("command -v mksquashfs").is_err() {
         bail!("mksquashfs is missing: install squashfs-tools");
     }
-    sh(&format!("mkdir {0}/tree; echo x > {0}/tree/file; mksquashfs {0}/tree {1} -quiet -no-progress", work.path().display(), path.display()))?;
+    sh(&format!(
+        "mkdir {0}/tree; echo x > {0}/tree/file; mksquashfs {0}/tree {1} -quiet -no-progress",
+        work.path().display(),
+        path.display()
+    ))?;
     let (disk, layout) = layout(&path)?;
     let Opened::Filesystem(mounted) = layout.sections[0].open(&disk)? else { bail!("not mounted") };
     assert_eq!(to_tar(&mounted, &work.path().join("disk.tar.gz"), &READ)??.entries, 2);
@@ -376,7 +392,9 @@ fn what_is_no_disk_is_refused_by_name() -> Result<()> {
         (small, "512 bytes, 513 were expected"),
         (device, "a character device"),
     ] {
-        let Err::<Disk, SourceError>(error) = result else { bail!("it was opened, and should have been refused: {said}") };
+        let Err::<Disk, SourceError>(error) = result else {
+            bail!("it was opened, and should have been refused: {said}")
+        };
         assert_eq!(error.kind(), Kind::SourceNotFound);
         assert!(error.to_string().contains(said), "{error}");
     }

@@ -92,7 +92,12 @@ pub(crate) fn format(path: &Path, filesystem: &str) -> Result<()> {
 }
 
 /// An image file with a filesystem, filled.
-pub(crate) fn filesystem(path: &Path, kind: &str, bytes: u64, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+pub(crate) fn filesystem(
+    path: &Path,
+    kind: &str,
+    bytes: u64,
+    fill: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
     let path = image(path, bytes)?;
     format(&path, kind)?;
     let mounted = MountedImage::new(&path, "rw")?;

@@ -29,7 +29,10 @@ pub(crate) const HOLE_BYTES: u64 = 1 << 40;
 
 /// Fills an empty directory, which is the root of a filesystem or any directory on one that has ACLs and attributes.
 pub(crate) fn build(root: &Path, many_files: usize) -> Result<()> {
-    ensure!(rustix::process::geteuid().is_root(), "making device nodes and capabilities needs root: run this test with sudo");
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "making device nodes and capabilities needs root: run this test with sudo"
+    );
     contents(root)?;
     links(root)?;
     sparse(root)?;
@@ -71,7 +74,8 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
 fn contents(root: &Path) -> Result<()> {
     let directory = root.join("contents");
     std::fs::create_dir(&directory)?;
-    for (seed, length) in [0, 1, 511, 512, 513, 4096, 65_536, 1 << 20, (1 << 20) + 1, 5_000_001].into_iter().enumerate() {
+    for (seed, length) in [0, 1, 511, 512, 513, 4096, 65_536, 1 << 20, (1 << 20) + 1, 5_000_001].into_iter().enumerate()
+    {
         write(&directory.join(format!("{length}-bytes")), &noise(seed as u64, length))?;
     }
     write(&directory.join("large"), &noise(99, 24 << 20))?;
@@ -129,7 +133,8 @@ fn special(root: &Path) -> Result<()> {
     std::fs::create_dir_all(directory.join("empty/in/empty"))?;
     let open = open_directory(&directory)?;
     let node = |name: &str, kind, device| {
-        rustix::fs::mknodat(&open, name, kind, Mode::from_raw_mode(0o640), device).with_context(|| format!("make {name}"))
+        rustix::fs::mknodat(&open, name, kind, Mode::from_raw_mode(0o640), device)
+            .with_context(|| format!("make {name}"))
     };
     node("fifo", FileType::Fifo, 0)?;
     node("null", FileType::CharacterDevice, rustix::fs::makedev(1, 3))?;
@@ -289,8 +294,8 @@ fn times(root: &Path) -> Result<()> {
     touch(root, 1_500_000_000, 987_654_321)
 }
 
-fn touch(path: &Path, tv_sec: i64, tv_nsec: i64) -> Result<()> {
-    let time = Timespec { tv_sec, tv_nsec };
+fn touch(path: &Path, seconds: i64, nanoseconds: i64) -> Result<()> {
+    let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
     let times = Timestamps { last_access: time, last_modification: time };
     rustix::fs::utimensat(rustix::fs::CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
         .with_context(|| format!("set the time of {}", path.display()))
