@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -89,4 +90,21 @@ pub(crate) fn failure(output: &Output) -> (i32, String) {
 pub(crate) fn assert_released(disk: &Path) {
     let loops = tool("losetup", &["--list", "--noheadings", "--output", "BACK-FILE"]);
     assert!(!loops.contains(text(disk)), "{loops}");
+}
+
+/// A disk without partitions or filesystem that does not compress.
+pub(crate) fn noise(directory: &Path, bytes: usize) -> PathBuf {
+    let disk = directory.join("noise");
+    let source = std::fs::File::open("/dev/urandom").unwrap();
+    let mut target = std::fs::File::create(&disk).unwrap();
+    std::io::copy(&mut source.take(bytes as u64), &mut target).unwrap();
+    disk
+}
+
+/// The most memory that a running process has used so far.
+pub(crate) fn peak_memory_bytes(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
 }
