@@ -55,8 +55,7 @@ impl Extract {
             }
             restorer.finish().with_context(|| format!("restore into {}", self.to.display()))?;
         }
-        let missing: Vec<_> =
-            wanted.iter().filter(|wanted| !found.contains(&wanted.path)).map(Wanted::shown).collect();
+        let missing: Vec<_> = wanted.iter().filter(|wanted| !found.contains(&wanted.path)).map(Wanted::shown).collect();
         ensure!(
             missing.is_empty(),
             "the export has no {}: `backup-export files {}` lists what it has",

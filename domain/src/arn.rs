@@ -110,25 +110,16 @@ impl FromStr for RecoveryPointArn {
     type Err = InvalidArn;
 
     fn from_str(text: &str) -> Result<Self, InvalidArn> {
-        let invalid = |why| InvalidArn {
-            text: text.to_owned(),
-            why,
-        };
+        let invalid = |why| InvalidArn { text: text.to_owned(), why };
         let parts: Vec<&str> = text.splitn(6, ':').collect();
         let [scheme, partition, service, region, account, resource] = parts.as_slice() else {
-            return Err(invalid(
-                "it needs six parts: arn:partition:service:region:account:resource",
-            ));
+            return Err(invalid("it needs six parts: arn:partition:service:region:account:resource"));
         };
         if *scheme != "arn" {
             return Err(invalid("it does not begin with \"arn:\""));
         }
         let partition_ok = *partition == "aws" || partition.starts_with("aws-");
-        if !partition_ok
-            || !partition
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b == b'-')
-        {
+        if !partition_ok || !partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') {
             return Err(invalid("its partition is not one of AWS's"));
         }
         if text.bytes().any(|b| b.is_ascii_control() || b == b' ') {
@@ -137,24 +128,13 @@ impl FromStr for RecoveryPointArn {
         let region = region.parse().map_err(|_| invalid("it has no Region"))?;
         let account = match *account {
             "" => None,
-            account => Some(
-                account
-                    .parse()
-                    .map_err(|_| invalid("its account is not twelve digits"))?,
-            ),
+            account => Some(account.parse().map_err(|_| invalid("its account is not twelve digits"))?),
         };
         if service.is_empty() || resource.is_empty() {
             return Err(invalid("its service or its resource is empty"));
         }
-        let kind =
-            kind_of(service, resource).ok_or_else(|| invalid("the id in it is malformed"))?;
-        Ok(Self {
-            text: text.to_owned(),
-            partition: (*partition).to_owned(),
-            region,
-            account,
-            kind,
-        })
+        let kind = kind_of(service, resource).ok_or_else(|| invalid("the id in it is malformed"))?;
+        Ok(Self { text: text.to_owned(), partition: (*partition).to_owned(), region, account, kind })
     }
 }
 
@@ -165,24 +145,16 @@ fn kind_of(service: &str, resource: &str) -> Option<RecoveryPointKind> {
         ("ec2", Some(("snapshot", id))) => RecoveryPointKind::EbsSnapshot(id.parse().ok()?),
         ("ec2", Some(("image", id))) => RecoveryPointKind::Ec2Image(id.parse().ok()?),
         ("rds", Some(("snapshot", name))) => RecoveryPointKind::RdsSnapshot(named(name)?),
-        ("rds", Some(("cluster-snapshot", name))) => {
-            RecoveryPointKind::RdsClusterSnapshot(named(name)?)
-        }
+        ("rds", Some(("cluster-snapshot", name))) => RecoveryPointKind::RdsClusterSnapshot(named(name)?),
         ("dynamodb", Some(("table", rest))) => {
             let (table, backup) = rest.split_once("/backup/")?;
-            RecoveryPointKind::DynamoDbBackup {
-                table: named(table)?,
-                backup: named(backup)?,
-            }
+            RecoveryPointKind::DynamoDbBackup { table: named(table)?, backup: named(backup)? }
         }
         ("backup", Some(("recovery-point", name))) => match name.split_once(':') {
             Some(("continuous", name)) => RecoveryPointKind::Continuous(named(name)?),
             _ => RecoveryPointKind::Vaulted(named(name)?),
         },
-        _ => RecoveryPointKind::Unknown {
-            service: service.to_owned(),
-            resource: resource.to_owned(),
-        },
+        _ => RecoveryPointKind::Unknown { service: service.to_owned(), resource: resource.to_owned() },
     };
     Some(kind)
 }
@@ -244,17 +216,12 @@ mod tests {
             RecoveryPointKind::RdsSnapshot("awsbackup:job-1f".into())
         );
         assert_eq!(
-            kind(
-                "arn:aws-us-gov:rds:us-gov-west-1:123456789012:cluster-snapshot:awsbackup:copyjob-1f"
-            ),
+            kind("arn:aws-us-gov:rds:us-gov-west-1:123456789012:cluster-snapshot:awsbackup:copyjob-1f"),
             RecoveryPointKind::RdsClusterSnapshot("awsbackup:copyjob-1f".into())
         );
         assert_eq!(
             kind("arn:aws:dynamodb:us-east-1:123456789012:table/orders/backup/01543-ab"),
-            RecoveryPointKind::DynamoDbBackup {
-                table: "orders".into(),
-                backup: "01543-ab".into()
-            }
+            RecoveryPointKind::DynamoDbBackup { table: "orders".into(), backup: "01543-ab".into() }
         );
         assert_eq!(
             kind("arn:aws:backup:us-east-1:123456789012:recovery-point:1ab2-34"),
@@ -270,10 +237,7 @@ mod tests {
     fn an_unknown_form_is_kept_with_its_name() {
         assert_eq!(
             kind("arn:aws:timestream:us-east-1:123456789012:database/x"),
-            RecoveryPointKind::Unknown {
-                service: "timestream".into(),
-                resource: "database/x".into()
-            }
+            RecoveryPointKind::Unknown { service: "timestream".into(), resource: "database/x".into() }
         );
     }
 
@@ -281,28 +245,13 @@ mod tests {
     fn malformed_arns_say_why() {
         for (text, why) in [
             ("snap-0123456789abcdef0", "six parts"),
-            (
-                "arm:aws:ec2:us-east-1::snapshot/snap-0123456789abcdef0",
-                "begin with",
-            ),
-            (
-                "arn:gcp:ec2:us-east-1::snapshot/snap-0123456789abcdef0",
-                "partition",
-            ),
+            ("arm:aws:ec2:us-east-1::snapshot/snap-0123456789abcdef0", "begin with"),
+            ("arn:gcp:ec2:us-east-1::snapshot/snap-0123456789abcdef0", "partition"),
             ("arn:aws:ec2:::snapshot/snap-0123456789abcdef0", "Region"),
-            (
-                "arn:aws:ec2:us-east-1:12:snapshot/snap-0123456789abcdef0",
-                "twelve digits",
-            ),
+            ("arn:aws:ec2:us-east-1:12:snapshot/snap-0123456789abcdef0", "twelve digits"),
             ("arn:aws:ec2:us-east-1::snapshot/snap-XYZ", "malformed"),
-            (
-                "arn:aws:dynamodb:us-east-1:123456789012:table/orders",
-                "malformed",
-            ),
-            (
-                "arn:aws:ec2:us-east-1::snapshot/snap-0123456789abcdef0\n",
-                "control character",
-            ),
+            ("arn:aws:dynamodb:us-east-1:123456789012:table/orders", "malformed"),
+            ("arn:aws:ec2:us-east-1::snapshot/snap-0123456789abcdef0\n", "control character"),
         ] {
             let error = text.parse::<RecoveryPointArn>().unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");
@@ -314,10 +263,7 @@ mod tests {
         let volume = "arn:aws:ec2:us-east-1:123456789012:volume/vol-0a";
         assert_eq!(resource_name(volume), Some("vol-0a"));
         assert_eq!(account_in(volume), "123456789012".parse().ok());
-        assert_eq!(
-            resource_name("arn:aws:rds:us-east-1:123456789012:db:orders"),
-            Some("orders")
-        );
+        assert_eq!(resource_name("arn:aws:rds:us-east-1:123456789012:db:orders"), Some("orders"));
         assert_eq!(account_in("arn:aws:ec2:us-east-1::snapshot/snap-1"), None);
     }
 

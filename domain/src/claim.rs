@@ -40,22 +40,14 @@ pub enum InvalidClaim {
 impl Claim {
     /// The claim of the execution that `plan` names.
     pub fn new(plan: Plan, claimed_at: Timestamp) -> Self {
-        Self {
-            schema_version: SCHEMA_VERSION,
-            execution: plan.execution.clone(),
-            claimed_at,
-            plan,
-        }
+        Self { schema_version: SCHEMA_VERSION, execution: plan.execution.clone(), claimed_at, plan }
     }
 
     /// Reads a claim as it is stored.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidClaim> {
         let malformed = |error: serde_json::Error| InvalidClaim::Malformed(error.to_string());
         let value: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
-        match value
-            .get("schemaVersion")
-            .and_then(serde_json::Value::as_u64)
-        {
+        match value.get("schemaVersion").and_then(serde_json::Value::as_u64) {
             Some(version) if version == u64::from(SCHEMA_VERSION) => {}
             Some(version) => return Err(InvalidClaim::UnknownSchema(version)),
             None => return Err(InvalidClaim::Malformed("it has no schemaVersion".into())),

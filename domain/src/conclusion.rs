@@ -89,12 +89,7 @@ pub struct Latest {
 
 impl CatalogRow {
     /// The row of a finished export, with totals from its manifests, in the order of the plan's volumes.
-    pub fn new(
-        plan: &Plan,
-        manifests: &[Manifest],
-        recovery_point_deleted: bool,
-        concluded_at: Timestamp,
-    ) -> Self {
+    pub fn new(plan: &Plan, manifests: &[Manifest], recovery_point_deleted: bool, concluded_at: Timestamp) -> Self {
         let artifacts = || manifests.iter().flat_map(|manifest| &manifest.artifacts);
         let point = &plan.recovery_point;
         Self {
@@ -114,16 +109,10 @@ impl CatalogRow {
             concluded_at,
             bucket: plan.bucket.to_string(),
             prefix: plan.prefix.clone(),
-            manifests: plan
-                .volumes
-                .iter()
-                .map(crate::plan::PlannedVolume::manifest_key)
-                .collect(),
+            manifests: plan.volumes.iter().map(crate::plan::PlannedVolume::manifest_key).collect(),
             artifacts: artifacts().map(|_| 1).sum(),
             bytes: artifacts().map(|artifact| artifact.bytes).sum(),
-            uncompressed_bytes: artifacts()
-                .map(|artifact| artifact.uncompressed_bytes)
-                .sum(),
+            uncompressed_bytes: artifacts().map(|artifact| artifact.uncompressed_bytes).sum(),
             entries: artifacts().map(|artifact| artifact.entries).sum(),
             verify: plan.verify,
             recovery_point_deleted,
@@ -161,8 +150,7 @@ impl Latest {
 
     /// Indented, as people read it.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json =
-            serde_json::to_vec_pretty(self).expect("a pointer holds nothing that JSON cannot");
+        let mut json = serde_json::to_vec_pretty(self).expect("a pointer holds nothing that JSON cannot");
         json.push(b'\n');
         json
     }

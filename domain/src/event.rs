@@ -40,9 +40,7 @@ pub struct MalformedInput {
 }
 
 fn malformed(problem: impl Into<String>) -> MalformedInput {
-    MalformedInput {
-        problem: problem.into(),
-    }
+    MalformedInput { problem: problem.into() }
 }
 
 /// A hand start. Unknown keys are refused, so that a misspelt one is not silently ignored.
@@ -61,44 +59,28 @@ pub fn parse(input: &Value) -> Result<Input, MalformedInput> {
         return Err(malformed("the input is not a JSON object"));
     };
     if fields.contains_key("recoveryPointArn") || fields.contains_key("backupVaultName") {
-        let hand: HandStart = serde_json::from_value(input.clone())
-            .map_err(|error| malformed(format!("hand start: {error}")))?;
-        return export(
-            &hand.recovery_point_arn,
-            &hand.backup_vault_name,
-            hand.generation,
-        );
+        let hand: HandStart =
+            serde_json::from_value(input.clone()).map_err(|error| malformed(format!("hand start: {error}")))?;
+        return export(&hand.recovery_point_arn, &hand.backup_vault_name, hand.generation);
     }
-    let (Some(detail_type), Some(detail)) = (
-        input.get("detail-type").and_then(Value::as_str),
-        input.get("detail").filter(|d| d.is_object()),
-    ) else {
-        return Err(malformed(
-            "the input has neither recoveryPointArn nor detail-type and detail",
-        ));
+    let (Some(detail_type), Some(detail)) =
+        (input.get("detail-type").and_then(Value::as_str), input.get("detail").filter(|d| d.is_object()))
+    else {
+        return Err(malformed("the input has neither recoveryPointArn nor detail-type and detail"));
     };
     match detail_type {
-        "Backup Job State Change" => finished(detail, "state", &["COMPLETED"], || {
-            backup_job(input, detail)
-        }),
+        "Backup Job State Change" => finished(detail, "state", &["COMPLETED"], || backup_job(input, detail)),
         "Recovery Point State Change" => {
-            finished(detail, "status", &["COMPLETED", "AVAILABLE"], || {
-                backup_job(input, detail)
-            })
+            finished(detail, "status", &["COMPLETED", "AVAILABLE"], || backup_job(input, detail))
         }
         "Copy Job State Change" => finished(detail, "state", &["COMPLETED"], || copy_job(detail)),
         "AWS Service Event via CloudTrail" => service_event(detail),
-        other => Err(malformed(format!(
-            "events of detail-type {other:?} start no export"
-        ))),
+        other => Err(malformed(format!("events of detail-type {other:?} start no export"))),
     }
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
-    value
-        .get(key)
-        .and_then(Value::as_str)
-        .filter(|text| !text.is_empty())
+    value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
 fn finished(
@@ -107,14 +89,11 @@ fn finished(
     usable: &[&str],
     then: impl FnOnce() -> Result<Input, MalformedInput>,
 ) -> Result<Input, MalformedInput> {
-    let state =
-        text(detail, key).ok_or_else(|| malformed(format!("the event's detail has no {key}")))?;
+    let state = text(detail, key).ok_or_else(|| malformed(format!("the event's detail has no {key}")))?;
     if usable.contains(&state) {
         then()
     } else {
-        Ok(Input::Ignore(format!(
-            "the event's {key} is {state}: there is no finished recovery point to export"
-        )))
+        Ok(Input::Ignore(format!("the event's {key} is {state}: there is no finished recovery point to export")))
     }
 }
 
@@ -131,31 +110,21 @@ fn backup_job(event: &Value, detail: &Value) -> Result<Input, MalformedInput> {
 fn copy_job(detail: &Value) -> Result<Input, MalformedInput> {
     let arn = text(detail, "destinationRecoveryPointArn")
         .ok_or_else(|| malformed("the copy job's event has no destinationRecoveryPointArn"))?;
-    export(
-        arn,
-        vault(
-            detail,
-            "destinationBackupVaultName",
-            "destinationBackupVaultArn",
-        )?,
-        0,
-    )
+    export(arn, vault(detail, "destinationBackupVaultName", "destinationBackupVaultArn")?, 0)
 }
 
 fn service_event(detail: &Value) -> Result<Input, MalformedInput> {
     let name = text(detail, "eventName").unwrap_or_default();
     if name != "BackupJobCompleted" {
-        return Ok(Input::Ignore(format!(
-            "the service event {name:?} makes no recovery point"
-        )));
+        return Ok(Input::Ignore(format!("the service event {name:?} makes no recovery point")));
     }
     let job = detail
         .get("serviceEventDetails")
         .filter(|job| job.is_object())
         .ok_or_else(|| malformed("the service event has no serviceEventDetails"))?;
     finished(job, "state", &["COMPLETED"], || {
-        let arn = text(job, "recoveryPointArn")
-            .ok_or_else(|| malformed("the service event has no recoveryPointArn"))?;
+        let arn =
+            text(job, "recoveryPointArn").ok_or_else(|| malformed("the service event has no recoveryPointArn"))?;
         export(arn, vault(job, "backupVaultName", "backupVaultArn")?, 0)
     })
 }
@@ -163,20 +132,14 @@ fn service_event(detail: &Value) -> Result<Input, MalformedInput> {
 /// The vault by its name, or by its ARN: `…:backup-vault:NAME`.
 fn vault<'a>(detail: &'a Value, name_key: &str, arn_key: &str) -> Result<&'a str, MalformedInput> {
     text(detail, name_key)
-        .or_else(|| {
-            text(detail, arn_key)
-                .and_then(|arn| arn.split_once(":backup-vault:"))
-                .map(|(_, name)| name)
-        })
+        .or_else(|| text(detail, arn_key).and_then(|arn| arn.split_once(":backup-vault:")).map(|(_, name)| name))
         .ok_or_else(|| malformed(format!("the event has neither {name_key} nor {arn_key}")))
 }
 
 fn export(arn: &str, vault: &str, generation: u32) -> Result<Input, MalformedInput> {
     Ok(Input::Export(ExportRequest {
         recovery_point: arn.parse().map_err(|error| malformed(format!("{error}")))?,
-        vault: vault
-            .parse()
-            .map_err(|error| malformed(format!("{error}")))?,
+        vault: vault.parse().map_err(|error| malformed(format!("{error}")))?,
         generation,
     }))
 }
@@ -232,13 +195,7 @@ mod tests {
             }
         });
         let hand = json!({"recoveryPointArn": ARN, "backupVaultName": "Default"});
-        for input in [
-            backup_job_event("COMPLETED"),
-            recovery_point,
-            copy,
-            service,
-            hand,
-        ] {
+        for input in [backup_job_event("COMPLETED"), recovery_point, copy, service, hand] {
             assert_eq!(parse(&input), Ok(request(0)), "{input}");
         }
     }
@@ -246,9 +203,7 @@ mod tests {
     #[test]
     fn unfinished_and_unknown_states_start_nothing() {
         for state in ["RUNNING", "FAILED", "PARTIAL", "SOMETHING_NEW"] {
-            assert!(
-                matches!(parse(&backup_job_event(state)), Ok(Input::Ignore(why)) if why.contains(state))
-            );
+            assert!(matches!(parse(&backup_job_event(state)), Ok(Input::Ignore(why)) if why.contains(state)));
         }
         let copying = json!({
             "detail-type": "Copy Job State Change",
@@ -269,26 +224,11 @@ mod tests {
             (json!([]), "not a JSON object"),
             (json!({}), "neither recoveryPointArn"),
             (json!({"recoveryPointArn": ARN}), "backupVaultName"),
-            (
-                json!({"recoveryPointArn": ARN, "backupVaultName": "D", "genration": 1}),
-                "genration",
-            ),
-            (
-                json!({"recoveryPointArn": "snap-1", "backupVaultName": "D"}),
-                "snap-1",
-            ),
-            (
-                json!({"detail-type": "EC2 Instance State-change Notification", "detail": {}}),
-                "EC2 Instance",
-            ),
-            (
-                json!({"detail-type": "Backup Job State Change", "detail": {"state": "COMPLETED"}}),
-                "resources",
-            ),
-            (
-                json!({"detail-type": "Backup Job State Change", "detail": {}}),
-                "no state",
-            ),
+            (json!({"recoveryPointArn": ARN, "backupVaultName": "D", "genration": 1}), "genration"),
+            (json!({"recoveryPointArn": "snap-1", "backupVaultName": "D"}), "snap-1"),
+            (json!({"detail-type": "EC2 Instance State-change Notification", "detail": {}}), "EC2 Instance"),
+            (json!({"detail-type": "Backup Job State Change", "detail": {"state": "COMPLETED"}}), "resources"),
+            (json!({"detail-type": "Backup Job State Change", "detail": {}}), "no state"),
             (
                 json!({"detail-type": "Copy Job State Change", "detail": {"state": "COMPLETED", "destinationRecoveryPointArn": {}}}),
                 "destinationRecoveryPointArn",

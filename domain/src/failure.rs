@@ -132,15 +132,10 @@ impl Kind {
             | Self::VaultMismatch
             | Self::UnsupportedResourceType => 66,
             Self::ReadFailed => 74,
-            Self::Throttled
-            | Self::Unavailable
-            | Self::RestoreFailed
-            | Self::RestoreTimedOut
-            | Self::StillCleaning => 75,
-            Self::AccessDenied
-            | Self::BucketNotFound
-            | Self::BucketNotOwned
-            | Self::DeletionRefused => 77,
+            Self::Throttled | Self::Unavailable | Self::RestoreFailed | Self::RestoreTimedOut | Self::StillCleaning => {
+                75
+            }
+            Self::AccessDenied | Self::BucketNotFound | Self::BucketNotOwned | Self::DeletionRefused => 77,
             Self::Internal | Self::DeletionNotConfirmed | Self::CleanupIncomplete => 70,
             Self::Interrupted => 143,
         }
@@ -162,10 +157,7 @@ impl Kind {
 
     /// Whether the same call may succeed when it is made again.
     pub const fn is_transient(self) -> bool {
-        matches!(
-            self,
-            Self::Throttled | Self::Unavailable | Self::StillCleaning | Self::Interrupted
-        )
+        matches!(self, Self::Throttled | Self::Unavailable | Self::StillCleaning | Self::Interrupted)
     }
 }
 
@@ -187,10 +179,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of a known kind.
     pub fn new(kind: Kind, cause: impl Into<String>) -> Self {
-        Self {
-            error: kind.name().to_owned(),
-            cause: cause.into(),
-        }
+        Self { error: kind.name().to_owned(), cause: cause.into() }
     }
 }
 
@@ -228,10 +217,7 @@ mod tests {
     fn names_are_unique_and_come_back() {
         for kind in Kind::ALL {
             assert_eq!(Kind::from_name(kind.name()), Some(kind));
-            assert_eq!(
-                serde_json::to_string(&kind).unwrap(),
-                format!("{:?}", kind.name())
-            );
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("{:?}", kind.name()));
         }
         assert_eq!(Kind::from_name("States.Timeout"), None);
     }
@@ -241,9 +227,7 @@ mod tests {
         assert_eq!(Kind::Unavailable.exit_code(), 75);
         assert!(Kind::from_exit_code(75).is_transient());
         assert!(Kind::from_exit_code(137).is_transient());
-        assert!(
-            !Kind::from_exit_code(i32::from(Kind::VerificationFailed.exit_code())).is_transient()
-        );
+        assert!(!Kind::from_exit_code(i32::from(Kind::VerificationFailed.exit_code())).is_transient());
     }
 
     #[test]

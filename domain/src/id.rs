@@ -69,10 +69,7 @@ macro_rules! identifier {
 
 fn prefixed_hex(value: &str, prefix: &str) -> bool {
     value.strip_prefix(prefix).is_some_and(|rest| {
-        (8..=32).contains(&rest.len())
-            && rest
-                .bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        (8..=32).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     })
 }
 
@@ -187,13 +184,10 @@ impl VolumeId {
 
 pub(crate) fn hex_prefix(data: &[u8], bytes: usize) -> String {
     use fmt::Write as _;
-    Sha256::digest(data)
-        .iter()
-        .take(bytes)
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    Sha256::digest(data).iter().take(bytes).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 #[cfg(test)]
@@ -205,11 +199,7 @@ mod tests {
         assert!("vol-0123456789abcdef0".parse::<VolumeId>().is_ok());
         assert!("vol-0123456789ABCDEF0".parse::<VolumeId>().is_err());
         assert!("snap-0123456789abcdef0".parse::<VolumeId>().is_err());
-        assert!(
-            "aws/efs/automatic-backup-vault"
-                .parse::<VaultName>()
-                .is_ok()
-        );
+        assert!("aws/efs/automatic-backup-vault".parse::<VaultName>().is_ok());
         assert!("vault with spaces".parse::<VaultName>().is_err());
         assert!("../etc".parse::<BucketName>().is_err());
         assert!("12345678901".parse::<AccountId>().is_err());
@@ -217,15 +207,10 @@ mod tests {
 
     #[test]
     fn the_export_id_depends_on_arn_and_generation_alone() {
-        let arn: RecoveryPointArn = "arn:aws:ec2:us-east-1::snapshot/snap-0123456789abcdef0"
-            .parse()
-            .unwrap();
+        let arn: RecoveryPointArn = "arn:aws:ec2:us-east-1::snapshot/snap-0123456789abcdef0".parse().unwrap();
         assert_eq!(ExportId::derive(&arn, 0), ExportId::derive(&arn, 0));
         assert_ne!(ExportId::derive(&arn, 0), ExportId::derive(&arn, 1));
-        assert_eq!(
-            ExportId::derive(&arn, 0).to_string().parse(),
-            Ok(ExportId::derive(&arn, 0))
-        );
+        assert_eq!(ExportId::derive(&arn, 0).to_string().parse(), Ok(ExportId::derive(&arn, 0)));
     }
 
     #[test]
@@ -240,10 +225,6 @@ mod tests {
         let execution: ExecutionArn = arn.parse().unwrap();
         assert_eq!(execution.name(), "run-1");
         assert_eq!(execution.short().len(), 8);
-        assert!(
-            "arn:aws:states:us-east-1:123456789012:stateMachine:export"
-                .parse::<ExecutionArn>()
-                .is_err()
-        );
+        assert!("arn:aws:states:us-east-1:123456789012:stateMachine:export".parse::<ExecutionArn>().is_err());
     }
 }

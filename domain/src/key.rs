@@ -94,23 +94,13 @@ impl Subject<'_> {
 
     /// What the keys of the file indexes of this export begin with. A volume of several adds its key and a dash.
     pub fn index_prefix(&self, volume_key: Option<&str>) -> Prefix {
-        let volume = volume_key
-            .map(|key| format!("{}-", segment(key)))
-            .unwrap_or_default();
-        Prefix(format!(
-            "catalog/files/{}/{}-{volume}",
-            self.catalog_partition(),
-            self.export_id
-        ))
+        let volume = volume_key.map(|key| format!("{}-", segment(key))).unwrap_or_default();
+        Prefix(format!("catalog/files/{}/{}-{volume}", self.catalog_partition(), self.export_id))
     }
 
     /// The row that says that the export is finished.
     pub fn catalog_key(&self) -> String {
-        format!(
-            "catalog/exports/{}/{}.json",
-            self.catalog_partition(),
-            self.export_id
-        )
+        format!("catalog/exports/{}/{}.json", self.catalog_partition(), self.export_id)
     }
 
     /// The pointer to the newest finished export of the resource.
@@ -119,13 +109,7 @@ impl Subject<'_> {
     }
 
     fn resource_path(&self) -> String {
-        format!(
-            "{}/{}/{}/{}",
-            self.type_segment(),
-            self.account,
-            self.region,
-            segment(self.resource)
-        )
+        format!("{}/{}/{}/{}", self.type_segment(), self.account, self.region, segment(self.resource))
     }
 
     /// Athena finds these by partition projection, so that no table repair is needed.
@@ -156,21 +140,9 @@ fn utc(time: Timestamp, format: &str) -> String {
 /// A name as one path segment: what S3 calls safe characters stays, anything else becomes `_`, and a name that would be empty
 /// or climb (`.`, `..`) is spelt out.
 pub fn segment(name: &str) -> String {
-    let safe: String = name
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    if safe.chars().all(|c| c == '.') {
-        "_".repeat(safe.len().max(1))
-    } else {
-        safe
-    }
+    let safe: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).collect();
+    if safe.chars().all(|c| c == '.') { "_".repeat(safe.len().max(1)) } else { safe }
 }
 
 #[cfg(test)]
@@ -180,9 +152,7 @@ mod tests {
 
     fn with_subject<T>(generation: u32, check: impl FnOnce(&Subject<'_>) -> T) -> T {
         let recovery_point: RecoveryPointArn =
-            "arn:aws:ec2:us-east-1::snapshot/snap-0123456789abcdef0"
-                .parse()
-                .unwrap();
+            "arn:aws:ec2:us-east-1::snapshot/snap-0123456789abcdef0".parse().unwrap();
         let export_id = ExportId::derive(&recovery_point, generation);
         check(&Subject {
             export_id: &export_id,
@@ -216,10 +186,7 @@ mod tests {
                     "catalog/exports/account_id=123456789012/region=us-east-1/resource_type=ebs/year=2026/month=11/{id}.json"
                 )
             );
-            assert_eq!(
-                subject.latest_key(),
-                "latest/ebs/123456789012/us-east-1/vol-0aaaaaaaaaaaaaaaa.json"
-            );
+            assert_eq!(subject.latest_key(), "latest/ebs/123456789012/us-east-1/vol-0aaaaaaaaaaaaaaaa.json");
             assert_eq!(claim_key(id), format!("claims/{id}.json"));
         });
     }

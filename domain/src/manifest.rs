@@ -204,26 +204,22 @@ pub enum InvalidManifest {
 impl Manifest {
     /// Parses and checks a manifest that lies under `prefix` (`""` skips the check of prefixes).
     pub fn parse(bytes: &[u8], prefix: &str) -> Result<Self, InvalidManifest> {
-        let value: serde_json::Value = serde_json::from_slice(bytes)
-            .map_err(|error| InvalidManifest::Malformed(error.to_string()))?;
-        match value
-            .get("schemaVersion")
-            .and_then(serde_json::Value::as_u64)
-        {
+        let value: serde_json::Value =
+            serde_json::from_slice(bytes).map_err(|error| InvalidManifest::Malformed(error.to_string()))?;
+        match value.get("schemaVersion").and_then(serde_json::Value::as_u64) {
             Some(version) if version == u64::from(SCHEMA_VERSION) => {}
             Some(version) => return Err(InvalidManifest::UnknownSchema(version)),
             None => return Err(InvalidManifest::Malformed("it has no schemaVersion".into())),
         }
-        let manifest: Self = serde_json::from_value(value)
-            .map_err(|error| InvalidManifest::Malformed(error.to_string()))?;
+        let manifest: Self =
+            serde_json::from_value(value).map_err(|error| InvalidManifest::Malformed(error.to_string()))?;
         manifest.check(prefix)?;
         Ok(manifest)
     }
 
     /// The manifest as it is stored: indented, as people read it, with a final newline.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json =
-            serde_json::to_vec_pretty(self).expect("a manifest holds nothing that JSON cannot");
+        let mut json = serde_json::to_vec_pretty(self).expect("a manifest holds nothing that JSON cannot");
         json.push(b'\n');
         json
     }
@@ -237,10 +233,7 @@ impl Manifest {
                 return contradiction(format!("the artifact name {name:?} is not a file name"));
             }
             if artifact.key != format!("{prefix}{name}") && !prefix.is_empty() {
-                return contradiction(format!(
-                    "{name} is said to be at {}, outside {prefix}",
-                    artifact.key
-                ));
+                return contradiction(format!("{name} is said to be at {}, outside {prefix}", artifact.key));
             }
             if !keys.insert(&artifact.key) || !keys.insert(&artifact.index.key) {
                 return contradiction(format!("{name} or its index appears twice"));
@@ -248,18 +241,13 @@ impl Manifest {
             if artifact.bytes == 0 || artifact.member_bytes == 0 {
                 return contradiction(format!("{name} is said to have no bytes or no members"));
             }
-            if artifact.method == Method::Image
-                && artifact.uncompressed_bytes != artifact.source.size_bytes
-            {
+            if artifact.method == Method::Image && artifact.uncompressed_bytes != artifact.source.size_bytes {
                 return contradiction(format!(
                     "the image {name} has {} bytes, its source {}",
                     artifact.uncompressed_bytes, artifact.source.size_bytes
                 ));
             }
-            let end = artifact
-                .source
-                .offset_bytes
-                .checked_add(artifact.source.size_bytes);
+            let end = artifact.source.offset_bytes.checked_add(artifact.source.size_bytes);
             if end.is_none_or(|end| end > self.source.size_bytes) {
                 return contradiction(format!("the source of {name} ends beyond the disk"));
             }
@@ -268,21 +256,13 @@ impl Manifest {
                 ("uncompressedSha256", &artifact.uncompressed_sha256),
                 ("index.sha256", &artifact.index.sha256),
             ] {
-                if hex.len() != 64
-                    || !hex
-                        .bytes()
-                        .all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
-                {
-                    return contradiction(format!(
-                        "the {what} of {name} is not 64 lowercase hex digits"
-                    ));
+                if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()) {
+                    return contradiction(format!("the {what} of {name} is not 64 lowercase hex digits"));
                 }
             }
         }
         if self.artifacts.is_empty() && self.skipped.is_empty() {
-            return contradiction(
-                "it lists neither artifacts nor a reason why there are none".into(),
-            );
+            return contradiction("it lists neither artifacts nor a reason why there are none".into());
         }
         Ok(())
     }
@@ -293,7 +273,8 @@ mod tests {
     use super::*;
 
     const GOLDEN: &str = include_str!("../golden/manifest.json");
-    const PREFIX: &str = "data/ebs/123456789012/us-east-1/vol-0aaaaaaaaaaaaaaaa/2026-11-02T030405Z_snap-0123456789abcdef0/";
+    const PREFIX: &str =
+        "data/ebs/123456789012/us-east-1/vol-0aaaaaaaaaaaaaaaa/2026-11-02T030405Z_snap-0123456789abcdef0/";
 
     #[test]
     fn the_golden_manifest_is_read_and_written_unchanged() {
@@ -304,33 +285,20 @@ mod tests {
     fn with(change: impl FnOnce(&mut serde_json::Value)) -> String {
         let mut value: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
         change(&mut value);
-        Manifest::parse(value.to_string().as_bytes(), PREFIX)
-            .unwrap_err()
-            .to_string()
+        Manifest::parse(value.to_string().as_bytes(), PREFIX).unwrap_err().to_string()
     }
 
     #[test]
     fn a_manifest_that_lies_is_refused_with_what_it_says() {
         assert!(with(|m| m["schemaVersion"] = 2.into()).contains("schema version 2"));
-        assert!(
-            with(|m| m["artifacts"][0]["key"] = "data/other/partition-1.tar.gz".into())
-                .contains("outside")
-        );
+        assert!(with(|m| m["artifacts"][0]["key"] = "data/other/partition-1.tar.gz".into()).contains("outside"));
         assert!(with(|m| m["artifacts"][0]["bytes"] = 0.into()).contains("no bytes"));
         assert!(with(|m| m["artifacts"][1]["uncompressedBytes"] = 1.into()).contains("its source"));
         assert!(with(|m| m["artifacts"][0]["sha256"] = "00".into()).contains("hex digits"));
-        assert!(
-            with(|m| m["artifacts"][0]["source"]["offsetBytes"] = u64::MAX.into())
-                .contains("beyond the disk")
-        );
+        assert!(with(|m| m["artifacts"][0]["source"]["offsetBytes"] = u64::MAX.into()).contains("beyond the disk"));
         assert!(with(|m| m["artifacts"][1] = m["artifacts"][0].clone()).contains("twice"));
         assert!(with(|m| m["artifacts"][0]["name"] = "../x".into()).contains("file name"));
         assert!(with(|m| m["surprise"] = 1.into()).contains("surprise"));
-        assert!(
-            Manifest::parse(b"{", "")
-                .unwrap_err()
-                .to_string()
-                .contains("not readable")
-        );
+        assert!(Manifest::parse(b"{", "").unwrap_err().to_string().contains("not readable"));
     }
 }

@@ -22,9 +22,7 @@ const DOUBLING_PARTS: u32 = 250;
 
 /// A source whose export S3 could not hold in one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "an object of up to {needed_bytes} bytes exceeds what S3 can hold in one ({MAX_OBJECT_BYTES} bytes)"
-)]
+#[error("an object of up to {needed_bytes} bytes exceeds what S3 can hold in one ({MAX_OBJECT_BYTES} bytes)")]
 pub struct TooLarge {
     /// The planned size of the object.
     pub needed_bytes: u64,
@@ -44,25 +42,17 @@ impl PartPlan {
     /// Plans for a source of `source_bytes`. Compression may gain nothing, and headers add to it: one eighth and 64 MiB
     /// are allowed for.
     pub fn for_source(source_bytes: u64) -> Result<Self, TooLarge> {
-        let needed_bytes = source_bytes
-            .saturating_add(source_bytes / 8)
-            .saturating_add(64 << 20);
+        let needed_bytes = source_bytes.saturating_add(source_bytes / 8).saturating_add(64 << 20);
         if needed_bytes > MAX_OBJECT_BYTES {
             return Err(TooLarge { needed_bytes });
         }
-        let base_bytes = needed_bytes
-            .div_ceil(u64::from(PLANNED_PARTS))
-            .next_multiple_of(1 << 20);
-        Ok(Self {
-            base_bytes: base_bytes.clamp(DEFAULT_PART_BYTES, MAX_PART_BYTES),
-        })
+        let base_bytes = needed_bytes.div_ceil(u64::from(PLANNED_PARTS)).next_multiple_of(1 << 20);
+        Ok(Self { base_bytes: base_bytes.clamp(DEFAULT_PART_BYTES, MAX_PART_BYTES) })
     }
 
     /// A plan whose parts begin with `base_bytes`, brought within S3's limits.
     pub fn with_base(base_bytes: u64) -> Self {
-        Self {
-            base_bytes: base_bytes.clamp(MIN_PART_BYTES, MAX_PART_BYTES),
-        }
+        Self { base_bytes: base_bytes.clamp(MIN_PART_BYTES, MAX_PART_BYTES) }
     }
 
     /// The size of part `number`, which counts from 1; `None` past the last part that S3 takes.
@@ -72,11 +62,7 @@ impl PartPlan {
             n if n <= PLANNED_PARTS => Some(self.base_bytes),
             n if n <= MAX_PARTS => {
                 let doublings = (n - PLANNED_PARTS - 1) / DOUBLING_PARTS + 1;
-                Some(
-                    self.base_bytes
-                        .saturating_mul(1 << doublings)
-                        .min(MAX_PART_BYTES),
-                )
+                Some(self.base_bytes.saturating_mul(1 << doublings).min(MAX_PART_BYTES))
             }
             _ => None,
         }

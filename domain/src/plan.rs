@@ -6,10 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{
-    AccountId, AvailabilityZone, BucketName, ExecutionArn, ExportId, SnapshotId, VolumeId,
-    hex_prefix,
-};
+use crate::id::{AccountId, AvailabilityZone, BucketName, ExecutionArn, ExportId, SnapshotId, VolumeId, hex_prefix};
 use crate::key::{MANIFEST, Prefix};
 use crate::recovery_point::RecoveryPoint;
 
@@ -194,10 +191,7 @@ impl Plan {
     /// The token that makes `CreateVolume` idempotent: a retry within the execution reuses it, another execution, volume or zone
     /// has another. EC2 takes up to 64 ASCII characters.
     pub fn client_token(&self, volume: &PlannedVolume, zone: &AvailabilityZone) -> String {
-        let seed = format!(
-            "{}\n{}\n{}\n{zone}",
-            self.export_id, self.execution, volume.key
-        );
+        let seed = format!("{}\n{}\n{}\n{zone}", self.export_id, self.execution, volume.key);
         format!("backup-export-{}", hex_prefix(seed.as_bytes(), 20))
     }
 

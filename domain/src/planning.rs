@@ -112,16 +112,12 @@ pub fn check_type(arn: &RecoveryPointArn) -> Result<(), Refusal> {
     let what = match arn.kind() {
         RecoveryPointKind::EbsSnapshot(_) | RecoveryPointKind::Ec2Image(_) => return Ok(()),
         RecoveryPointKind::RdsSnapshot(_) => "an RDS snapshot".to_owned(),
-        RecoveryPointKind::RdsClusterSnapshot(_) => {
-            "an Aurora, DocumentDB or Neptune cluster snapshot".to_owned()
-        }
+        RecoveryPointKind::RdsClusterSnapshot(_) => "an Aurora, DocumentDB or Neptune cluster snapshot".to_owned(),
         RecoveryPointKind::DynamoDbBackup { .. } => "a DynamoDB backup".to_owned(),
         RecoveryPointKind::Vaulted(_) => {
             "a recovery point in AWS Backup's own form (EFS, S3, DynamoDB and others)".to_owned()
         }
-        RecoveryPointKind::Continuous(_) => {
-            "a continuous (point-in-time) recovery point".to_owned()
-        }
+        RecoveryPointKind::Continuous(_) => "a continuous (point-in-time) recovery point".to_owned(),
         RecoveryPointKind::Unknown { service, .. } => {
             format!("a recovery point of the service {service:?}")
         }
@@ -286,9 +282,7 @@ fn disks<'a>(arn: &RecoveryPointArn, facts: &'a Facts) -> Result<Disks<'a>, Refu
             Some(snapshot) => check_snapshot(arn, snapshot).map(|()| snapshot),
             None => refuse(
                 Kind::RecoveryPointNotUsable,
-                format!(
-                    "the snapshot {id} of {arn} does not exist any more, or is not shared with this account"
-                ),
+                format!("the snapshot {id} of {arn} does not exist any more, or is not shared with this account"),
             ),
         }
     };
@@ -307,17 +301,12 @@ fn disks<'a>(arn: &RecoveryPointArn, facts: &'a Facts) -> Result<Disks<'a>, Refu
     let Some(image) = &facts.image else {
         return refuse(
             Kind::RecoveryPointNotUsable,
-            format!(
-                "the image of {arn} does not exist any more: AWS Backup still lists it, but EC2 does not"
-            ),
+            format!("the image of {arn} does not exist any more: AWS Backup still lists it, but EC2 does not"),
         );
     };
     // A disabled image cannot be launched, but its snapshots are whole.
     if !matches!(image.state.as_str(), "available" | "disabled") {
-        return refuse(
-            Kind::RecoveryPointNotUsable,
-            format!("the image of {arn} is {}, not available", image.state),
-        );
+        return refuse(Kind::RecoveryPointNotUsable, format!("the image of {arn} is {}, not available", image.state));
     }
     let mut volumes = Vec::new();
     let mut ephemeral = Vec::new();
@@ -341,11 +330,7 @@ fn disks<'a>(arn: &RecoveryPointArn, facts: &'a Facts) -> Result<Disks<'a>, Refu
             snapshot,
         })
         .collect();
-    Ok(Disks {
-        is_image: true,
-        volumes,
-        ephemeral,
-    })
+    Ok(Disks { is_image: true, volumes, ephemeral })
 }
 
 /// The source volume, unless it is the placeholder that copied snapshots name.
@@ -355,14 +340,8 @@ fn source_volume(snapshot: &SnapshotFacts) -> Option<String> {
 }
 
 /// A key that no other disk of the image has: the source volume, else the snapshot, else snapshot and device.
-fn disk_key(
-    disks: &[(&DeviceFacts, &SnapshotFacts)],
-    device: &DeviceFacts,
-    snapshot: &SnapshotFacts,
-) -> String {
-    let times = |is_same: &dyn Fn(&SnapshotFacts) -> bool| {
-        disks.iter().filter(|(_, other)| is_same(other)).count()
-    };
+fn disk_key(disks: &[(&DeviceFacts, &SnapshotFacts)], device: &DeviceFacts, snapshot: &SnapshotFacts) -> String {
+    let times = |is_same: &dyn Fn(&SnapshotFacts) -> bool| disks.iter().filter(|(_, other)| is_same(other)).count();
     match source_volume(snapshot) {
         Some(volume) if times(&|other| other.volume_id == snapshot.volume_id) == 1 => volume,
         _ if times(&|other| other.id == snapshot.id) == 1 => snapshot.id.to_string(),
@@ -386,11 +365,7 @@ fn check_snapshot(arn: &RecoveryPointArn, snapshot: &SnapshotFacts) -> Result<()
         );
     }
     if snapshot.state != "completed" {
-        let why = snapshot
-            .state_message
-            .as_deref()
-            .map(|message| format!(" ({message})"))
-            .unwrap_or_default();
+        let why = snapshot.state_message.as_deref().map(|message| format!(" ({message})")).unwrap_or_default();
         return refuse(
             Kind::RecoveryPointNotUsable,
             format!(
@@ -419,10 +394,10 @@ fn describe(arn: &RecoveryPointArn, facts: &Facts, disks: &Disks<'_>) -> Recover
         tags: facts.tags.clone(),
         encrypted: facts.encrypted,
         size_bytes: facts.size_bytes,
-        image: facts.image.as_ref().map(|facts| Image {
-            ephemeral_devices: disks.ephemeral.clone(),
-            ..facts.image.clone()
-        }),
+        image: facts
+            .image
+            .as_ref()
+            .map(|facts| Image { ephemeral_devices: disks.ephemeral.clone(), ..facts.image.clone() }),
     }
 }
 
@@ -432,10 +407,7 @@ fn placements(export_id: &ExportId, settings: &Settings) -> Vec<Placement> {
     let mut placements: Vec<Placement> = settings
         .job_queues
         .iter()
-        .map(|(zone, queue)| Placement {
-            availability_zone: zone.clone(),
-            job_queue: queue.clone(),
-        })
+        .map(|(zone, queue)| Placement { availability_zone: zone.clone(), job_queue: queue.clone() })
         .collect();
     let hash = u32::from_str_radix(&hex_prefix(export_id.as_str().as_bytes(), 4), 16).unwrap_or(0);
     let first = hash as usize % placements.len().max(1);

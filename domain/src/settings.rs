@@ -60,10 +60,7 @@ pub struct Environment<'a> {
 impl<'a> Environment<'a> {
     /// Reads through `lookup`, so that tests need no process environment.
     pub fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self {
-            lookup,
-            problems: Vec::new(),
-        }
+        Self { lookup, problems: Vec::new() }
     }
 
     /// The value of `name`, parsed; `None` when it is absent or wrong.
@@ -94,9 +91,7 @@ impl<'a> Environment<'a> {
         if (least..=most).contains(&value) {
             return Some(value);
         }
-        self.problem(format!(
-            "{name} is {value}: it must be between {least} and {most}"
-        ));
+        self.problem(format!("{name} is {value}: it must be between {least} and {most}"));
         None
     }
 
@@ -108,10 +103,7 @@ impl<'a> Environment<'a> {
         let found = choices.iter().find(|(choice, _)| *choice == text);
         if found.is_none() {
             let names: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
-            self.problem(format!(
-                "{name} is {text:?}: it must be one of {}",
-                names.join(", ")
-            ));
+            self.problem(format!("{name} is {text:?}: it must be one of {}", names.join(", ")));
         }
         found.map(|(_, value)| *value)
     }
@@ -125,9 +117,7 @@ impl<'a> Environment<'a> {
     pub fn finish<T>(self, value: Option<T>) -> Result<T, InvalidSettings> {
         match value {
             Some(value) if self.problems.is_empty() => Ok(value),
-            _ => Err(InvalidSettings {
-                problems: self.problems,
-            }),
+            _ => Err(InvalidSettings { problems: self.problems }),
         }
     }
 }
@@ -143,8 +133,7 @@ impl Settings {
         let verify_job_definition = env.required("VERIFY_JOB_DEFINITION");
         let verify = env.choice(
             "VERIFY",
-            &[VerifyMode::Readback, VerifyMode::Checksum, VerifyMode::None]
-                .map(|mode| (mode.name(), mode)),
+            &[VerifyMode::Readback, VerifyMode::Checksum, VerifyMode::None].map(|mode| (mode.name(), mode)),
         );
         let delete = env.choice("DELETE_RECOVERY_POINT", &[("false", false), ("true", true)]);
         if verify == Some(VerifyMode::None) && delete == Some(true) {
@@ -157,9 +146,7 @@ impl Settings {
         let worker = worker(&mut env);
         let volume = volume(&mut env);
         // A snapshot becomes a volume in seconds; the hour is for a service that has a bad day.
-        let restore = env
-            .number("RESTORE_TIMEOUT_MINUTES", 1, 1_440)
-            .unwrap_or(60);
+        let restore = env.number("RESTORE_TIMEOUT_MINUTES", 1, 1_440).unwrap_or(60);
         let export = env.number("EXPORT_TIMEOUT_HOURS", 1, 168).unwrap_or(168);
         let poll = env.number("POLL_SECONDS", 1, 300).unwrap_or(15);
         let settings = (|| {
@@ -191,9 +178,7 @@ fn job_queues(env: &mut Environment<'_>) -> Option<BTreeMap<AvailabilityZone, St
         }
         Ok(queues) => Some(queues),
         Err(error) => {
-            env.problem(format!(
-                "JOB_QUEUES is not a JSON object of zones and queue ARNs: {error}"
-            ));
+            env.problem(format!("JOB_QUEUES is not a JSON object of zones and queue ARNs: {error}"));
             None
         }
     }
@@ -202,10 +187,7 @@ fn job_queues(env: &mut Environment<'_>) -> Option<BTreeMap<AvailabilityZone, St
 fn worker(env: &mut Environment<'_>) -> Option<WorkerOptions> {
     // Blocks of a fresh volume take tens of milliseconds each at first touch, so many reads must be in flight.
     let readers = env.number("READERS", 1, 1_024).unwrap_or(64);
-    let (codec, most, default) = env.choice(
-        "CODEC",
-        &[("gzip", ("gzip", 12, 6)), ("zstd", ("zstd", 22, 3))],
-    )?;
+    let (codec, most, default) = env.choice("CODEC", &[("gzip", ("gzip", 12, 6)), ("zstd", ("zstd", 22, 3))])?;
     Some(WorkerOptions {
         codec: codec.into(),
         level: env.number("COMPRESSION_LEVEL", 1, most).unwrap_or(default),
@@ -250,10 +232,7 @@ mod tests {
         let mut variables: BTreeMap<&str, &str> = BTreeMap::from([
             ("EXPORT_BUCKET", "exports"),
             ("EXPORT_BUCKET_OWNER", "123456789012"),
-            (
-                "JOB_QUEUES",
-                r#"{"us-east-1a": "arn:a", "us-east-1b": "arn:b"}"#,
-            ),
+            ("JOB_QUEUES", r#"{"us-east-1a": "arn:a", "us-east-1b": "arn:b"}"#),
             ("EXPORT_JOB_DEFINITION", "export:1"),
             ("VERIFY_JOB_DEFINITION", "verify:1"),
         ]);
@@ -276,29 +255,11 @@ mod tests {
 
     #[test]
     fn nothing_but_true_turns_deletion_on() {
-        assert!(
-            read(&[("DELETE_RECOVERY_POINT", "true")])
-                .unwrap()
-                .delete_recovery_point
-        );
+        assert!(read(&[("DELETE_RECOVERY_POINT", "true")]).unwrap().delete_recovery_point);
         for off in ["false", "", " "] {
-            assert!(
-                !read(&[("DELETE_RECOVERY_POINT", off)])
-                    .unwrap()
-                    .delete_recovery_point
-            );
+            assert!(!read(&[("DELETE_RECOVERY_POINT", off)]).unwrap().delete_recovery_point);
         }
-        for wrong in [
-            "False",
-            "True",
-            "TRUE",
-            "no",
-            "0",
-            "1",
-            "yes",
-            "\"false\"",
-            "null",
-        ] {
+        for wrong in ["False", "True", "TRUE", "no", "0", "1", "yes", "\"false\"", "null"] {
             let why = problem(&[("DELETE_RECOVERY_POINT", wrong)]);
             assert!(why.contains("DELETE_RECOVERY_POINT"), "{wrong}: {why}");
         }
@@ -335,10 +296,7 @@ mod tests {
             "VOLUME_IOPS",
             "POLL_SECONDS",
         ] {
-            assert!(
-                error.problems.iter().any(|problem| problem.contains(name)),
-                "{name}: {error}"
-            );
+            assert!(error.problems.iter().any(|problem| problem.contains(name)), "{name}: {error}");
         }
         assert_eq!(error.problems.len(), 8, "{error}");
     }
@@ -351,12 +309,8 @@ mod tests {
         assert!(problem(&[("VOLUME_TYPE", "io2")]).contains("need VOLUME_IOPS"));
         assert!(problem(&[("VOLUME_IOPS", "100")]).contains("3000"));
         assert!(
-            problem(&[
-                ("VOLUME_TYPE", "io2"),
-                ("VOLUME_IOPS", "100"),
-                ("VOLUME_THROUGHPUT_MIB", "125")
-            ])
-            .contains("gp3 alone")
+            problem(&[("VOLUME_TYPE", "io2"), ("VOLUME_IOPS", "100"), ("VOLUME_THROUGHPUT_MIB", "125")])
+                .contains("gp3 alone")
         );
     }
 }

@@ -1,8 +1,5 @@
 //! What a plan says, and what is refused before anything is created.
-#![expect(
-    clippy::unwrap_used,
-    reason = "test code: clippy exempts only the test functions themselves"
-)]
+#![expect(clippy::unwrap_used, reason = "test code: clippy exempts only the test functions themselves")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,9 +11,7 @@ use backup_export_domain::failure::Kind;
 use backup_export_domain::id::ExecutionArn;
 use backup_export_domain::manifest::Manifest;
 use backup_export_domain::plan::{Decision, Plan, VerifyMode};
-use backup_export_domain::planning::{
-    DeviceFacts, Facts, ImageFacts, Refusal, SnapshotFacts, plan,
-};
+use backup_export_domain::planning::{DeviceFacts, Facts, ImageFacts, Refusal, SnapshotFacts, plan};
 use backup_export_domain::recovery_point::Image;
 use backup_export_domain::settings::Settings;
 
@@ -41,11 +36,7 @@ fn settings(changes: &[(&str, &str)]) -> Settings {
 }
 
 fn request(arn: &str) -> ExportRequest {
-    ExportRequest {
-        recovery_point: arn.parse().unwrap(),
-        vault: "Default".parse().unwrap(),
-        generation: 0,
-    }
+    ExportRequest { recovery_point: arn.parse().unwrap(), vault: "Default".parse().unwrap(), generation: 0 }
 }
 
 fn snapshot(id: &str, volume: Option<&str>) -> SnapshotFacts {
@@ -80,10 +71,7 @@ fn ebs() -> (ExportRequest, Facts) {
 }
 
 fn device(name: &str, snapshot_id: Option<&str>) -> DeviceFacts {
-    DeviceFacts {
-        name: name.into(),
-        snapshot_id: snapshot_id.map(|id| id.parse().unwrap()),
-    }
+    DeviceFacts { name: name.into(), snapshot_id: snapshot_id.map(|id| id.parse().unwrap()) }
 }
 
 fn ec2(devices: Vec<DeviceFacts>, snapshots: Vec<SnapshotFacts>) -> (ExportRequest, Facts) {
@@ -101,38 +89,20 @@ fn ec2(devices: Vec<DeviceFacts>, snapshots: Vec<SnapshotFacts>) -> (ExportReque
     let facts = Facts {
         resource_arn: "arn:aws:ec2:us-east-1:123456789012:instance/i-0bbbbbbbbbbbbbbbb".into(),
         resource_type: "EC2".into(),
-        image: Some(ImageFacts {
-            state: "available".into(),
-            image,
-            devices,
-        }),
+        image: Some(ImageFacts { state: "available".into(), image, devices }),
         snapshots,
         ..facts
     };
-    (
-        request("arn:aws:ec2:us-east-1::image/ami-0123456789abcdef0"),
-        facts,
-    )
+    (request("arn:aws:ec2:us-east-1::image/ami-0123456789abcdef0"), facts)
 }
 
 fn execution(name: &str) -> ExecutionArn {
-    format!("arn:aws:states:us-east-1:123456789012:execution:backup-export:{name}")
-        .parse()
-        .unwrap()
+    format!("arn:aws:states:us-east-1:123456789012:execution:backup-export:{name}").parse().unwrap()
 }
 
-fn make(
-    (request, facts): (ExportRequest, Facts),
-    changes: &[(&str, &str)],
-) -> Result<Plan, Refusal> {
+fn make((request, facts): (ExportRequest, Facts), changes: &[(&str, &str)]) -> Result<Plan, Refusal> {
     let now = "2026-11-21T09:00:00Z".parse().unwrap();
-    plan(
-        &request,
-        &facts,
-        &settings(changes),
-        &execution("run-1"),
-        now,
-    )
+    plan(&request, &facts, &settings(changes), &execution("run-1"), now)
 }
 
 fn keys(plan: &Plan) -> Vec<&str> {
@@ -144,21 +114,15 @@ fn refused(input: (ExportRequest, Facts), kind: Kind, words: &[&str]) {
     let refusal = make(input, &[]).unwrap_err();
     assert_eq!(refusal.kind, kind, "{refusal}");
     for word in words {
-        assert!(
-            refusal.message.contains(word),
-            "{word:?} is not in {refusal}"
-        );
+        assert!(refusal.message.contains(word), "{word:?} is not in {refusal}");
     }
 }
 
 /// Compares with a file of `golden/`. A change of these is a change of what crosses processes: edit the file by hand.
 #[track_caller]
 fn golden(name: &str, actual: &serde_json::Value) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("golden")
-        .join(name);
-    let expected: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
+    let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(*actual, expected, "{}", path.display());
 }
 
@@ -171,18 +135,12 @@ fn the_plan_and_the_claim_have_the_documented_shape() {
 
     let decision = serde_json::to_value(Decision::Export(Box::new(plan.clone()))).unwrap();
     assert_eq!(decision["decision"], "export");
-    assert_eq!(
-        decision["exportId"],
-        serde_json::to_value(&plan.export_id).unwrap()
-    );
+    assert_eq!(decision["exportId"], serde_json::to_value(&plan.export_id).unwrap());
     // The other Lambdas read the decision as the plan that it is.
     assert_eq!(serde_json::from_value::<Plan>(decision).unwrap(), plan);
 
     let (request, facts) = ec2(
-        vec![
-            device("/dev/xvda", Some(SNAPSHOT)),
-            device("/dev/sdb", None),
-        ],
+        vec![device("/dev/xvda", Some(SNAPSHOT)), device("/dev/sdb", None)],
         vec![snapshot(SNAPSHOT, Some(VOLUME))],
     );
     let image = make((request, facts), &[("DELETE_RECOVERY_POINT", "true")]).unwrap();
@@ -191,10 +149,7 @@ fn the_plan_and_the_claim_have_the_documented_shape() {
 
 #[test]
 fn skips_and_cleanings_have_the_documented_shape() {
-    let skip = Decision::Skip {
-        reason: "finished".into(),
-        export_id: None,
-    };
+    let skip = Decision::Skip { reason: "finished".into(), export_id: None };
     assert_eq!(
         serde_json::to_value(skip).unwrap(),
         serde_json::json!({"decision": "skip", "reason": "finished", "exportId": null})
@@ -249,14 +204,7 @@ fn commands_name_everything_that_the_worker_needs() {
     let manifest = format!("{prefix}manifest.json");
     assert_eq!(
         plan.verify_command(volume),
-        [
-            "verify",
-            &manifest,
-            "--mode",
-            "readback",
-            "--bucket-owner",
-            "123456789012"
-        ]
+        ["verify", &manifest, "--mode", "readback", "--bucket-owner", "123456789012"]
     );
 }
 
@@ -264,19 +212,12 @@ fn commands_name_everything_that_the_worker_needs() {
 fn a_retry_reuses_the_client_token_and_nothing_else_does() {
     let plan = make(ebs(), &[]).unwrap();
     let volume = &plan.volumes[0];
-    let zones: Vec<_> = plan
-        .placements
-        .iter()
-        .map(|p| &p.availability_zone)
-        .collect();
+    let zones: Vec<_> = plan.placements.iter().map(|p| &p.availability_zone).collect();
     let token = plan.client_token(volume, zones[0]);
     assert_eq!(token, plan.client_token(volume, zones[0]));
     assert!(token.is_ascii() && token.len() <= 64, "{token}");
     assert_ne!(token, plan.client_token(volume, zones[1]));
-    let other = Plan {
-        execution: execution("run-2"),
-        ..plan.clone()
-    };
+    let other = Plan { execution: execution("run-2"), ..plan.clone() };
     assert_ne!(token, other.client_token(volume, zones[0]));
     assert_ne!(plan.job_name_prefix(), other.job_name_prefix());
     assert!(volume.export_job_name.starts_with(&plan.job_name_prefix()));
@@ -286,42 +227,22 @@ fn a_retry_reuses_the_client_token_and_nothing_else_does() {
 fn an_image_has_a_folder_for_each_volume_and_notes_what_has_none() {
     let second = "snap-0fedcba9876543210";
     let input = ec2(
-        vec![
-            device("/dev/xvda", Some(SNAPSHOT)),
-            device("/dev/sdf", Some(second)),
-            device("/dev/sdb", None),
-        ],
-        vec![
-            snapshot(SNAPSHOT, Some(VOLUME)),
-            snapshot(second, Some("vol-0dddddddddddddddd")),
-        ],
+        vec![device("/dev/xvda", Some(SNAPSHOT)), device("/dev/sdf", Some(second)), device("/dev/sdb", None)],
+        vec![snapshot(SNAPSHOT, Some(VOLUME)), snapshot(second, Some("vol-0dddddddddddddddd"))],
     );
     let plan = make(input, &[]).unwrap();
     assert_eq!(keys(&plan), [VOLUME, "vol-0dddddddddddddddd"]);
     for volume in &plan.volumes {
         assert_eq!(volume.prefix, plan.prefix.folder(&volume.key));
-        assert!(
-            volume
-                .index_prefix
-                .as_str()
-                .ends_with(&format!("{}-{}-", plan.export_id, volume.key))
-        );
+        assert!(volume.index_prefix.as_str().ends_with(&format!("{}-{}-", plan.export_id, volume.key)));
     }
-    assert_eq!(
-        plan.recovery_point.image.unwrap().ephemeral_devices,
-        ["/dev/sdb"]
-    );
+    assert_eq!(plan.recovery_point.image.unwrap().ephemeral_devices, ["/dev/sdb"]);
     assert_eq!(plan.recovery_point.resource_id, "i-0bbbbbbbbbbbbbbbb");
 }
 
 #[test]
 fn volume_keys_stay_apart_when_snapshots_say_nothing_of_their_volumes() {
-    let ids = [
-        "snap-0000000000000000a",
-        "snap-0000000000000000b",
-        "snap-0000000000000000c",
-        "snap-0000000000000000d",
-    ];
+    let ids = ["snap-0000000000000000a", "snap-0000000000000000b", "snap-0000000000000000c", "snap-0000000000000000d"];
     let input = ec2(
         vec![
             device("/dev/xvda", Some(ids[0])),
@@ -338,16 +259,7 @@ fn volume_keys_stay_apart_when_snapshots_say_nothing_of_their_volumes() {
         ],
     );
     let plan = make(input, &[]).unwrap();
-    assert_eq!(
-        keys(&plan),
-        [
-            ids[0],
-            ids[1],
-            ids[2],
-            "snap-0000000000000000d-sdh",
-            "snap-0000000000000000d-xvdi"
-        ]
-    );
+    assert_eq!(keys(&plan), [ids[0], ids[1], ids[2], "snap-0000000000000000d-sdh", "snap-0000000000000000d-xvdi"]);
 }
 
 #[test]
@@ -367,17 +279,11 @@ fn every_zone_is_a_fall_back_and_exports_begin_in_different_ones() {
         let (mut request, facts) = ebs();
         request.generation = n;
         let plan = make((request, facts), &[]).unwrap();
-        let zones: std::collections::BTreeSet<_> = plan
-            .placements
-            .iter()
-            .map(|p| p.availability_zone.to_string())
-            .collect();
+        let zones: std::collections::BTreeSet<_> =
+            plan.placements.iter().map(|p| p.availability_zone.to_string()).collect();
         assert_eq!(zones.len(), 3);
         for placement in &plan.placements {
-            assert_eq!(
-                placement.job_queue.chars().last(),
-                placement.availability_zone.as_str().chars().last()
-            );
+            assert_eq!(placement.job_queue.chars().last(), placement.availability_zone.as_str().chars().last());
         }
         first.insert(plan.placements[0].availability_zone.to_string());
     }
@@ -389,10 +295,7 @@ fn timeouts_grow_with_the_disk_up_to_the_setting() {
     let with_size = |size_gib| {
         let (request, mut facts) = ebs();
         facts.snapshots[0].size_gib = size_gib;
-        make((request, facts), &[("EXPORT_TIMEOUT_HOURS", "24")])
-            .unwrap()
-            .volumes
-            .remove(0)
+        make((request, facts), &[("EXPORT_TIMEOUT_HOURS", "24")]).unwrap().volumes.remove(0)
     };
     let (small, large, huge) = (with_size(1), with_size(100), with_size(16_384));
     assert_eq!(small.export_timeout_seconds, 1_800 + 1_024 / 8);
@@ -419,30 +322,12 @@ fn waits_back_off_and_all_volumes_together_look_a_thousand_times_at_most() {
 #[test]
 fn types_that_cannot_be_exported_are_named() {
     for (arn, word) in [
-        (
-            "arn:aws:rds:us-east-1:123456789012:snapshot:awsbackup:job-1f",
-            "RDS snapshot",
-        ),
-        (
-            "arn:aws:rds:us-east-1:123456789012:cluster-snapshot:awsbackup:job-1f",
-            "cluster",
-        ),
-        (
-            "arn:aws:dynamodb:us-east-1:123456789012:table/orders/backup/01543-ab",
-            "DynamoDB",
-        ),
-        (
-            "arn:aws:backup:us-east-1:123456789012:recovery-point:1ab2",
-            "EFS",
-        ),
-        (
-            "arn:aws:backup:us-east-1:123456789012:recovery-point:continuous:db-1",
-            "continuous",
-        ),
-        (
-            "arn:aws:timestream:us-east-1:123456789012:database/x",
-            "timestream",
-        ),
+        ("arn:aws:rds:us-east-1:123456789012:snapshot:awsbackup:job-1f", "RDS snapshot"),
+        ("arn:aws:rds:us-east-1:123456789012:cluster-snapshot:awsbackup:job-1f", "cluster"),
+        ("arn:aws:dynamodb:us-east-1:123456789012:table/orders/backup/01543-ab", "DynamoDB"),
+        ("arn:aws:backup:us-east-1:123456789012:recovery-point:1ab2", "EFS"),
+        ("arn:aws:backup:us-east-1:123456789012:recovery-point:continuous:db-1", "continuous"),
+        ("arn:aws:timestream:us-east-1:123456789012:database/x", "timestream"),
     ] {
         let (_, facts) = ebs();
         refused(
@@ -468,11 +353,7 @@ fn recovery_points_that_are_not_usable_are_refused_with_the_remedy() {
         );
     }
     assert!(make(with(&|facts| facts.status = "AVAILABLE".into()), &[]).is_ok());
-    refused(
-        with(&|facts| facts.vault_name = "other".parse().unwrap()),
-        Kind::VaultMismatch,
-        &["other", "Default"],
-    );
+    refused(with(&|facts| facts.vault_name = "other".parse().unwrap()), Kind::VaultMismatch, &["other", "Default"]);
     refused(
         with(&|facts| facts.snapshots[0].storage_tier = "archive".into()),
         Kind::RecoveryPointArchived,
@@ -486,39 +367,19 @@ fn recovery_points_that_are_not_usable_are_refused_with_the_remedy() {
         Kind::RecoveryPointNotUsable,
         &[SNAPSHOT, "error", "key disabled"],
     );
-    refused(
-        with(&|facts| facts.snapshots.clear()),
-        Kind::RecoveryPointNotUsable,
-        &[SNAPSHOT, "does not exist"],
-    );
+    refused(with(&|facts| facts.snapshots.clear()), Kind::RecoveryPointNotUsable, &[SNAPSHOT, "does not exist"]);
     let (request, mut facts) = ec2(vec![device("/dev/xvda", None)], vec![]);
-    refused(
-        (request.clone(), facts.clone()),
-        Kind::RecoveryPointNotUsable,
-        &["no EBS volumes"],
-    );
+    refused((request.clone(), facts.clone()), Kind::RecoveryPointNotUsable, &["no EBS volumes"]);
     facts.image.as_mut().unwrap().state = "failed".into();
-    refused(
-        (request.clone(), facts.clone()),
-        Kind::RecoveryPointNotUsable,
-        &["failed"],
-    );
+    refused((request.clone(), facts.clone()), Kind::RecoveryPointNotUsable, &["failed"]);
     facts.image = None;
-    refused(
-        (request, facts),
-        Kind::RecoveryPointNotUsable,
-        &["ami-0123456789abcdef0", "does not exist"],
-    );
+    refused((request, facts), Kind::RecoveryPointNotUsable, &["ami-0123456789abcdef0", "does not exist"]);
 }
 
 #[test]
 fn deletion_without_verification_is_refused_by_the_plan_too() {
     let (request, facts) = ebs();
-    let settings = Settings {
-        verify: VerifyMode::None,
-        delete_recovery_point: true,
-        ..settings(&[])
-    };
+    let settings = Settings { verify: VerifyMode::None, delete_recovery_point: true, ..settings(&[]) };
     let now = "2026-11-21T09:00:00Z".parse().unwrap();
     let refusal = plan(&request, &facts, &settings, &execution("run-1"), now).unwrap_err();
     assert_eq!(refusal.kind, Kind::InvalidSettings);
@@ -527,31 +388,17 @@ fn deletion_without_verification_is_refused_by_the_plan_too() {
 #[test]
 fn a_finished_export_is_one_row_and_moves_the_pointer_forward_only() {
     let plan = make(ebs(), &[]).unwrap();
-    let manifest = Manifest::parse(
-        include_bytes!("../golden/manifest.json"),
-        plan.prefix.as_str(),
-    )
-    .unwrap();
+    let manifest = Manifest::parse(include_bytes!("../golden/manifest.json"), plan.prefix.as_str()).unwrap();
     let now = "2026-11-21T10:00:00Z".parse().unwrap();
     let row = CatalogRow::new(&plan, &[manifest], true, now);
     golden("catalog-row.json", &serde_json::to_value(&row).unwrap());
     let line = row.to_json_line();
-    assert_eq!(
-        line.iter().position(|byte| *byte == b'\n'),
-        Some(line.len() - 1)
-    );
+    assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1));
 
     let latest = row.latest(&plan.catalog_key);
     golden("latest.json", &serde_json::to_value(&latest).unwrap());
-    let earlier = Latest {
-        created_at: "2026-11-01T00:00:00Z".parse().unwrap(),
-        generation: 9,
-        ..latest.clone()
-    };
-    let again = Latest {
-        generation: 1,
-        ..latest.clone()
-    };
+    let earlier = Latest { created_at: "2026-11-01T00:00:00Z".parse().unwrap(), generation: 9, ..latest.clone() };
+    let again = Latest { generation: 1, ..latest.clone() };
     assert!(latest.supersedes(&earlier) && !earlier.supersedes(&latest));
     assert!(again.supersedes(&latest) && !latest.supersedes(&latest));
 }

@@ -66,13 +66,16 @@ pub enum Step {
 
 /// Looks at a deletion that was accepted before it counts as not confirmed. Waits grow to a minute.
 const MAX_TURNS: u32 = 20;
+/// Looks at a recovery point that AWS Backup shows as EXPIRED before it counts as left there.
+const EXPIRED_TURNS: u32 = 6;
 
 /// Decides by the status that AWS Backup shows: `None` when it does not know the recovery point any more.
 pub fn next_step(status: Option<&RecoveryPointStatus>, turn: u32) -> Step {
     match status {
         None => Step::Done,
         // AWS Backup answers 200 and leaves it so when it may not delete the snapshot.
-        Some(RecoveryPointStatus::Expired) => Step::GiveUp(
+        // It may also be on its way out, so it gets some looks.
+        Some(RecoveryPointStatus::Expired) if turn >= EXPIRED_TURNS => Step::GiveUp(
             Kind::DeletionNotConfirmed,
             "AWS Backup left it EXPIRED, which means that it could not delete what the recovery point is made of: check the \
              permissions of the role with which the backup was made, then delete it again",
@@ -81,6 +84,7 @@ pub fn next_step(status: Option<&RecoveryPointStatus>, turn: u32) -> Step {
             Kind::DeletionNotConfirmed,
             "AWS Backup accepted the deletion, but still lists it: look at it in the vault, and delete it by hand if need be",
         ),
+        Some(RecoveryPointStatus::Deleting | RecoveryPointStatus::Expired) if turn > 0 => Step::Wait,
         Some(RecoveryPointStatus::Deleting) => Step::Wait,
         Some(_) if turn == 0 => Step::Delete,
         Some(_) => Step::Wait,
@@ -100,8 +104,9 @@ pub async fn run(
     if step == Step::Delete {
         delete(backup, &plan).await?;
         step = match next_step(status(backup, &plan).await?.as_ref(), turn) {
-            Step::Delete => Step::Wait,
-            next => next,
+            Step::Done => Step::Done,
+            Step::Delete | Step::Wait => Step::Wait,
+            given_up @ Step::GiveUp(..) => given_up,
         };
     }
     let state = match step {
@@ -194,7 +199,11 @@ mod tests {
         assert_eq!(next_step(Some(&Status::Completed), 0), Step::Delete);
         assert_eq!(next_step(Some(&Status::Completed), 1), Step::Wait);
         assert_eq!(next_step(Some(&Status::Deleting), 0), Step::Wait);
-        assert!(matches!(next_step(Some(&Status::Expired), 1), Step::GiveUp(Kind::DeletionNotConfirmed, _)));
+        assert_eq!(next_step(Some(&Status::Expired), 1), Step::Wait);
+        assert!(matches!(
+            next_step(Some(&Status::Expired), EXPIRED_TURNS),
+            Step::GiveUp(Kind::DeletionNotConfirmed, _)
+        ));
         assert!(matches!(next_step(Some(&Status::Deleting), MAX_TURNS), Step::GiveUp(Kind::DeletionNotConfirmed, _)));
     }
 }

@@ -14,7 +14,7 @@ pub struct Disk {
     path: PathBuf,
 }
 
-/// A loop device of a disk; detached by [`Attached::detach`], or when dropped.
+/// A loop device of a disk or partition; detached by [`Attached::detach`], or when dropped.
 #[derive(Debug)]
 pub struct Attached {
     device: PathBuf,
@@ -39,9 +39,29 @@ impl Disk {
         run_with_input(Command::new("sfdisk").arg("--quiet").arg(&self.path), script)
     }
 
-    /// Attaches a loop device with nodes for the partitions.
+    /// Attaches a loop device of the whole disk.
     pub fn attach(&self) -> Result<Attached> {
-        let output = output(Command::new("losetup").args(["--find", "--partscan", "--show"]).arg(&self.path))?;
+        self.attach_range(&[])
+    }
+
+    /// Attaches a loop device of one partition, found in the disk's own table. The kernel's nodes for partitions need a scan that not every machine does.
+    pub fn attach_partition(&self, number: u32) -> Result<Attached> {
+        let table = output(Command::new("sfdisk").arg("--json").arg(&self.path))?;
+        let table: serde_json::Value = serde_json::from_str(&table).context("read what sfdisk printed")?;
+        let suffix = format!("img{number}");
+        let entry = table["partitiontable"]["partitions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|partition| partition["node"].as_str().is_some_and(|node| node.ends_with(&suffix)));
+        let entry = entry.with_context(|| format!("{} has no partition {number}", self.path.display()))?;
+        let sectors = |key: &str| entry[key].as_u64().map(|sectors| sectors * 512).context("sfdisk gave no sectors");
+        let (offset, size) = (sectors("start")?.to_string(), sectors("size")?.to_string());
+        self.attach_range(&["--offset", &offset, "--sizelimit", &size])
+    }
+
+    fn attach_range(&self, range: &[&str]) -> Result<Attached> {
+        let output = output(Command::new("losetup").args(["--find", "--show"]).args(range).arg(&self.path))?;
         Ok(Attached { device: PathBuf::from(output.trim()), detached: false })
     }
 
@@ -55,14 +75,9 @@ impl Disk {
 }
 
 impl Attached {
-    /// The device of the whole disk.
+    /// The device.
     pub fn device(&self) -> &Path {
         &self.device
-    }
-
-    /// The device of one of its partitions.
-    pub fn partition(&self, number: u32) -> PathBuf {
-        PathBuf::from(format!("{}p{number}", self.device.display()))
     }
 
     /// Detaches the device.
@@ -84,7 +99,8 @@ impl Drop for Attached {
 
 /// Makes a filesystem (`ext4`, `xfs`, `btrfs`, `swap`) with a label on a device.
 pub fn format(device: &Path, filesystem: &str, label: &str) -> Result<()> {
-    let mut command = Command::new(if filesystem == "swap" { "mkswap".to_owned() } else { format!("mkfs.{filesystem}") });
+    let mut command =
+        Command::new(if filesystem == "swap" { "mkswap".to_owned() } else { format!("mkfs.{filesystem}") });
     match filesystem {
         "ext2" | "ext3" | "ext4" => command.args(["-q", "-F"]),
         "xfs" | "btrfs" => command.args(["-q", "-f"]),

@@ -88,7 +88,13 @@ impl Scene {
         self.system.save(&manifest.artifacts[0].key, &archive)?;
         let restored = self.directory.path().join("restored");
         fs::create_dir_all(&restored)?;
-        run(Command::new("tar").arg("--extract").arg("--gzip").arg("--file").arg(archive).arg("--directory").arg(&restored))?;
+        run(Command::new("tar")
+            .arg("--extract")
+            .arg("--gzip")
+            .arg("--file")
+            .arg(archive)
+            .arg("--directory")
+            .arg(&restored))?;
         run(Command::new("diff").arg("--recursive").arg("--exclude=lost+found").arg(&self.content).arg(&restored))
     }
 

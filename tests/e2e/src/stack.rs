@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use local_cloud::{
-    BucketSpec, FunctionSpec, JobDefinitionSpec, Names, QueueSpec, RuleSpec, ScheduleSpec, Stack, StateMachineSpec, Target,
+    BucketSpec, FunctionSpec, JobDefinitionSpec, Names, QueueSpec, RuleSpec, ScheduleSpec, Stack, StateMachineSpec,
+    Target,
 };
 use serde_json::{Value, json};
 
@@ -78,7 +79,10 @@ pub fn stack(names: &Names, zones: &[&str], environment: &BTreeMap<String, Strin
             timeout_seconds: None,
         }),
         rules: rules(),
-        schedules: vec![ScheduleSpec { name: REAPER_SCHEDULE.into(), targets: vec![Target::Function("reaper".into())] }],
+        schedules: vec![ScheduleSpec {
+            name: REAPER_SCHEDULE.into(),
+            targets: vec![Target::Function("reaper".into())],
+        }],
     })
 }
 

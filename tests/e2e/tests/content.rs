@@ -20,19 +20,24 @@ fn partitioned(path: &Path) -> Result<Disk> {
         "label: gpt\nsize=128MiB, name=root\nsize=320MiB, name=data\nsize=16MiB, name=swap, type=swap\n\
          size=48MiB, name=raw\nsize=300MiB, name=home\n",
     )?;
-    let attached = disk.attach()?;
     for (number, filesystem) in [(1, "ext4"), (2, "xfs"), (5, "btrfs")] {
-        let partition = attached.partition(number);
-        format(&partition, filesystem, &format!("part{number}"))?;
-        with_mounted(&partition, |at| {
+        let partition = disk.attach_partition(number)?;
+        format(partition.device(), filesystem, &format!("part{number}"))?;
+        with_mounted(partition.device(), |at| {
             run(Command::new("cp").args(["--archive", "/etc"]).arg(at))?;
             std::fs::write(at.join("which"), format!("partition {number}"))?;
             run(Command::new("setfattr").args(["-n", "user.origin", "-v", filesystem]).arg(at.join("which")))
         })?;
+        partition.detach()?;
     }
-    format(&attached.partition(3), "swap", "swap")?;
-    run(Command::new("dd").args(["if=/dev/urandom", "bs=1M", "count=20", "status=none"]).arg(format!("of={}", attached.partition(4).display())))?;
-    attached.detach()?;
+    let swap = disk.attach_partition(3)?;
+    format(swap.device(), "swap", "swap")?;
+    swap.detach()?;
+    let raw = disk.attach_partition(4)?;
+    run(Command::new("dd")
+        .args(["if=/dev/urandom", "bs=1M", "count=20", "status=none"])
+        .arg(format!("of={}", raw.device().display())))?;
+    raw.detach()?;
     Ok(disk)
 }
 
@@ -41,14 +46,21 @@ fn compare_tar(archive: &Path, artifact: &Artifact, disk: &Disk) -> Result<()> {
     let number = artifact.source.partition.context("a partition")?;
     let filesystem = artifact.source.filesystem.as_deref().context("a filesystem")?;
     let target = Disk::raw(&archive.with_extension("target"), 600 * MIB)?;
-    let (target, source) = (target.attach()?, disk.attach()?);
+    let (target, source) = (target.attach()?, disk.attach_partition(number)?);
     format(target.device(), filesystem, "target")?;
     with_mounted(target.device(), |to| {
-        run(Command::new("tar").args(["xzf"]).arg(archive).args(["--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner", "-C"]).arg(to))?;
-        with_mounted(&source.partition(number), |from| {
+        run(Command::new("tar")
+            .args(["xzf"])
+            .arg(archive)
+            .args(["--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner", "-C"])
+            .arg(to))?;
+        with_mounted(source.device(), |from| {
             let (from, to) = (format!("{}/", from.display()), format!("{}/", to.display()));
-            let differences =
-                output(Command::new("rsync").args(["-aHAXSn", "--delete", "--itemize-changes", "--exclude=/lost+found"]).args([&from, &to]))?;
+            let differences = output(
+                Command::new("rsync")
+                    .args(["-aHAXSn", "--delete", "--itemize-changes", "--exclude=/lost+found"])
+                    .args([&from, &to]),
+            )?;
             ensure!(differences.is_empty(), "{}: {differences}", artifact.name);
             Ok(())
         })
@@ -63,7 +75,10 @@ fn read_by_every_tool(archive: &Path) -> Result<()> {
     let by_bsdtar = output(Command::new("bsdtar").arg("-tzf").arg(archive))?.lines().count();
     let python = "import sys, tarfile\nprint(len(tarfile.open(sys.argv[1]).getmembers()))";
     let by_python: usize = output(Command::new("python3").args(["-c", python]).arg(archive))?.trim().parse()?;
-    ensure!(listed == by_bsdtar && listed == by_python, "{listed} entries by GNU tar, {by_bsdtar} by bsdtar, {by_python} by Python");
+    ensure!(
+        listed == by_bsdtar && listed == by_python,
+        "{listed} entries by GNU tar, {by_bsdtar} by bsdtar, {by_python} by Python"
+    );
     Ok(())
 }
 
@@ -87,7 +102,10 @@ fn check(system: &System, manifest: &Manifest, disk: &Disk, scratch: &Path) -> R
                 ensure!(artifact.fallback_reason.is_some(), "{} does not say why it is an image", artifact.name);
                 let script = format!(
                     "gunzip --stdout < '{}' | cmp - <(dd if='{}' iflag=skip_bytes,count_bytes skip={} count={} bs=1M status=none)",
-                    file.display(), disk.path().display(), artifact.source.offset_bytes, artifact.source.size_bytes
+                    file.display(),
+                    disk.path().display(),
+                    artifact.source.offset_bytes,
+                    artifact.source.size_bytes
                 );
                 run(Command::new("bash").args(["-o", "pipefail", "-c", &script]))?;
             }

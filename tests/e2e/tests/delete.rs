@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use backup_export_e2e::Settings;
 use backup_export_e2e::scene::{PATIENCE, Scene, assert_failed, assert_succeeded};
 use backup_export_e2e::stack::{BUCKET, VAULT};
-use backup_export_e2e::Settings;
 use local_cloud::{Deletion, FaultAction, FaultRule, RecoveryPointOptions};
 
 fn deleting() -> Settings {
@@ -88,7 +88,11 @@ async fn a_flipped_byte_keeps_the_recovery_point() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_archive_cut_short_keeps_the_recovery_point() -> Result<()> {
-    spoiled(|scene, key| Ok(scene.system.cloud.truncate_object(BUCKET, key, 5_000_000)?), &["disk.tar.gz", "5000000"]).await
+    spoiled(
+        |scene, key| Ok(scene.system.cloud.truncate_object(BUCKET, key, 5_000_000)?),
+        &["disk.tar.gz", "5,000,000", "cut short"],
+    )
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

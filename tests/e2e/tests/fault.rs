@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use backup_export_e2e::scene::{PATIENCE, Scene, assert_failed, assert_succeeded};
 use backup_export_e2e::Settings;
+use backup_export_e2e::scene::{PATIENCE, Scene, assert_failed, assert_succeeded};
 use local_cloud::{ExecutionStatus, FaultAction, FaultRule, RecoveryPointOptions, VolumeFate, When};
 
 async fn scene() -> Result<Scene> {
@@ -135,7 +135,7 @@ async fn a_disk_that_cannot_be_read_fails_the_export() -> Result<()> {
     let scene = scene().await?;
     scene.system.cloud.break_snapshot(scene.snapshot_id(), 32 << 20)?;
     let execution = scene.system.export(&scene.arn).await?;
-    assert_failed(&execution, "ReadFailed", &["noise"])?;
+    assert_failed(&execution, "ReadFailed", &["Input/output error"])?;
     scene.system.reap().await?;
     scene.assert_nothing_left().await
 }
@@ -143,16 +143,19 @@ async fn a_disk_that_cannot_be_read_fails_the_export() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn throttled_ec2_is_survived() -> Result<()> {
     let throttle = || FaultAction::error(503, "RequestLimitExceeded");
-    survives(["CreateVolume", "DescribeVolumes", "AttachVolume", "DetachVolume", "DeleteVolume"].map(|operation| once("ec2", operation, throttle())))
-        .await
+    survives(
+        ["CreateVolume", "DescribeVolumes", "AttachVolume", "DetachVolume", "DeleteVolume"]
+            .map(|operation| once("ec2", operation, throttle())),
+    )
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_volume_that_may_not_be_made_fails_the_export() -> Result<()> {
     fails(
         FaultRule::new("ec2", "CreateVolume", FaultAction::error(400, "VolumeLimitExceeded")),
-        "RestoreFailed",
-        &["snap-", "VolumeLimitExceeded"],
+        "Throttled",
+        &["snap-", "VolumeLimitExceeded", "quota"],
     )
     .await
 }
@@ -170,7 +173,7 @@ async fn a_volume_that_cannot_be_attached_fails_the_export() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_volume_that_cannot_be_deleted_at_first_is_left_to_the_reaper() -> Result<()> {
     let scene = scene().await?;
-    let rule = FaultRule::new("ec2", "DeleteVolume", FaultAction::error(500, "InternalError"));
+    let rule = FaultRule::new("ec2", "DeleteVolume", FaultAction::error(403, "UnauthorizedOperation"));
     scene.system.cloud.faults().add(rule);
     let execution = scene.system.export(&scene.arn).await?;
     assert_failed(&execution, "CleanupIncomplete", &["vol-"])?;
@@ -230,7 +233,11 @@ async fn after_a_stopped_execution_the_next_one_exports() -> Result<()> {
     slow_parts(&scene);
     let (execution, _) = scene.start_and_wait_for_upload().await?;
     // No reaper: its function cannot even be invoked, so the next execution meets what the first left.
-    scene.system.cloud.faults().add(FaultRule::new("lambda", "Invoke", FaultAction::error(500, "ServiceException")).on("reaper"));
+    scene
+        .system
+        .cloud
+        .faults()
+        .add(FaultRule::new("lambda", "Invoke", FaultAction::error(500, "ServiceException")).on("reaper"));
     scene.system.cloud.stop_execution(&execution, "Operator", "changed my mind").await?;
     scene.system.finished(&execution).await?;
     let next = scene.system.export(&scene.arn).await?;
@@ -258,9 +265,13 @@ async fn an_execution_that_times_out_leaves_nothing() -> Result<()> {
 async fn a_disk_fault_is_not_hidden_by_a_fault_of_the_cleanup() -> Result<()> {
     let scene = scene().await?;
     scene.system.cloud.break_snapshot(scene.snapshot_id(), 32 << 20)?;
-    scene.system.cloud.faults().add(FaultRule::new("ec2", "DeleteVolume", FaultAction::error(500, "InternalError")));
+    scene.system.cloud.faults().add(FaultRule::new(
+        "ec2",
+        "DeleteVolume",
+        FaultAction::error(403, "UnauthorizedOperation"),
+    ));
     let execution = scene.system.export(&scene.arn).await?;
-    assert_failed(&execution, "ReadFailed", &["noise"])?;
+    assert_failed(&execution, "ReadFailed", &["Input/output error"])?;
     scene.system.cloud.faults().clear();
     scene.system.reap().await?;
     scene.assert_nothing_left().await

@@ -1,9 +1,9 @@
 //! Bad input is refused with an error that names the thing and the remedy, before anything is created.
 
 use anyhow::{Result, ensure};
+use backup_export_e2e::Settings;
 use backup_export_e2e::scene::{Scene, assert_failed, assert_succeeded};
 use backup_export_e2e::stack::{BUCKET, FOREIGN_BUCKET, OTHER_VAULT, STATE_MACHINE, VAULT};
-use backup_export_e2e::Settings;
 use local_cloud::{FaultAction, FaultRule, RecoveryPointOptions};
 use serde_json::{Value, json};
 
@@ -66,7 +66,8 @@ async fn an_unfinished_recovery_point_is_refused() -> Result<()> {
 async fn an_archived_recovery_point_is_refused_with_the_remedy() -> Result<()> {
     let options = RecoveryPointOptions { archived: true, ..Default::default() };
     let scene = Scene::with(Settings::default(), options).await?;
-    refused(&scene, &hand_start(&scene.arn, VAULT), "RecoveryPointArchived", &["archive", "restore-snapshot-tier"]).await?;
+    refused(&scene, &hand_start(&scene.arn, VAULT), "RecoveryPointArchived", &["archive", "restore-snapshot-tier"])
+        .await?;
     scene.assert_nothing_left().await
 }
 
@@ -118,11 +119,11 @@ async fn deletion_without_verification_is_refused() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_denies_access_is_named() -> Result<()> {
     let scene = Scene::start(Settings::default()).await?;
-    scene
-        .system
-        .cloud
-        .faults()
-        .add(FaultRule::new("backup", "DescribeRecoveryPoint", FaultAction::error(403, "AccessDeniedException")));
+    scene.system.cloud.faults().add(FaultRule::new(
+        "backup",
+        "DescribeRecoveryPoint",
+        FaultAction::error(403, "AccessDeniedException"),
+    ));
     refused(&scene, &hand_start(&scene.arn, VAULT), "AccessDenied", &["DescribeRecoveryPoint"]).await?;
     scene.assert_nothing_left().await
 }

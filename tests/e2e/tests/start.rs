@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use backup_export_e2e::Settings;
 use backup_export_e2e::scene::{Scene, assert_succeeded};
 use backup_export_e2e::stack::{BUCKET, STATE_MACHINE, VAULT};
-use backup_export_e2e::Settings;
 use local_cloud::{EventShape, FaultAction, FaultRule, When};
 use serde_json::json;
 
@@ -51,9 +51,11 @@ async fn a_service_event_begins_one_export() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_start_while_the_first_runs_does_nothing() -> Result<()> {
     let scene = Scene::start(Settings::default()).await?;
-    scene.system.cloud.faults().add(
-        FaultRule::new("s3", "UploadPart", FaultAction::delay(Duration::from_secs(3))).when(When::First(1)),
-    );
+    scene
+        .system
+        .cloud
+        .faults()
+        .add(FaultRule::new("s3", "UploadPart", FaultAction::delay(Duration::from_secs(3))).when(When::First(1)));
     let (first, _) = scene.start_and_wait_for_upload().await?;
     let second = scene.system.export(&scene.arn).await?;
     assert_succeeded(&second)?;

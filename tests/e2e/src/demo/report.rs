@@ -62,7 +62,9 @@ pub(crate) fn failure(system: &System, execution: &ExecutionResult, arn: &str) -
     let objects = system.cloud.objects(BUCKET, "data/")?;
     ensure!(!objects.iter().any(|object| object.key.contains(snapshot)), "objects of the failed export are left");
     ensure!(system.cloud.recovery_point(VAULT, arn).is_some(), "the recovery point of a failed export is gone");
-    note("left behind  no volume, no attachment, no mount, no loop device, no upload, no object; the recovery point stays");
+    note(
+        "left behind  no volume, no attachment, no mount, no loop device, no upload, no object; the recovery point stays",
+    );
     Ok(())
 }
 
@@ -122,7 +124,10 @@ fn verification(system: &System, execution: &ExecutionResult) {
     let short = domain_short(&execution.arn);
     for job in system.cloud.jobs() {
         if job.name.contains(&short) && job.name.ends_with("-verify") && job.status == "SUCCEEDED" {
-            note(&format!("verified     read back from S3 and compared with the manifest, every hash: job {}", job.name));
+            note(&format!(
+                "verified     read back from S3 and compared with the manifest, every hash: job {}",
+                job.name
+            ));
         }
     }
 }

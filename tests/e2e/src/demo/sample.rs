@@ -40,13 +40,15 @@ pub(crate) fn make(directory: &Path, root: bool) -> Result<Disks> {
          size=64MiB, name=journal, type=linux\n",
     )?;
     if root {
-        let attached = partitioned.attach()?;
-        format(&attached.partition(1), "ext4", "system")?;
-        with_mounted(&attached.partition(1), |at| fill(at, 48 * MIB))?;
-        format(&attached.partition(2), "xfs", "data")?;
-        with_mounted(&attached.partition(2), |at| fill(at, 64 * MIB))?;
-        format(&attached.partition(3), "swap", "swap")?;
-        attached.detach()?;
+        for (number, filesystem, name, bytes) in [(1, "ext4", "system", 48 * MIB), (2, "xfs", "data", 64 * MIB)] {
+            let partition = partitioned.attach_partition(number)?;
+            format(partition.device(), filesystem, name)?;
+            with_mounted(partition.device(), |at| fill(at, bytes))?;
+            partition.detach()?;
+        }
+        let swap = partitioned.attach_partition(3)?;
+        format(swap.device(), "swap", "swap")?;
+        swap.detach()?;
     }
     // An application's own journal: no filesystem, a pattern that does not compress to nothing, and zeros.
     let journal: Vec<u8> = (0..8 * MIB).map(|n| u8::try_from((n * n / 7) % 251).unwrap_or(0)).collect();
@@ -60,7 +62,8 @@ pub(crate) fn make(directory: &Path, root: bool) -> Result<Disks> {
 fn fill(directory: &Path, limit_bytes: u64) -> Result<()> {
     fs::write(directory.join("README.md"), "This file was on a volume that AWS Backup backed up.\n")?;
     let mut left = limit_bytes;
-    for source in ["/usr/share/doc", "/usr/share/perl", "/usr/share/perl5", "/usr/lib/python3", "/usr/bin", "/usr/lib"] {
+    for source in ["/usr/share/doc", "/usr/share/perl", "/usr/share/perl5", "/usr/lib/python3", "/usr/bin", "/usr/lib"]
+    {
         copy_some(Path::new(source), &directory.join(source.trim_start_matches('/')), &mut left)?;
     }
     fs::hard_link(directory.join("README.md"), directory.join("README-linked.md"))?;
