@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use backup_export_worker::cli::Cli;
 use backup_export_worker::config::Config;
@@ -9,6 +10,9 @@ use backup_export_worker::error::{Error, Result};
 use backup_export_worker::{pipeline, stop, verify};
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
+
+/// A thread that hangs on a disk must not keep a worker that has ended.
+const THREADS_MAY_TAKE: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -32,14 +36,16 @@ fn run(cli: Cli) -> Result<String> {
         .enable_all()
         .build()
         .map_err(|error| Error::internal("start the runtime", error))?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let stop = stop::on_signal()?;
         let report = match &config {
             Config::Export(config) => serde_json::to_string(&pipeline::run(config, &stop).await?),
             Config::Verify(config) => serde_json::to_string(&verify::run(config, &stop).await?),
         };
         report.map_err(|error| Error::internal("write the report", error))
-    })
+    });
+    runtime.shutdown_timeout(THREADS_MAY_TAKE);
+    result
 }
 
 /// Lines for people on a terminal, JSON otherwise. `RUST_LOG` says how much.

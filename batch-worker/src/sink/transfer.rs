@@ -25,26 +25,26 @@ pub async fn transfer<T: Send + 'static>(
     let (writer, reader) = channel();
     let producer = tokio::task::spawn_blocking(move || produce(writer));
     // The reader ends with this call, so a producer that still writes is told.
-    let drained = drain(upload.as_mut(), reader, stop, sent).await;
+    if let Err(error) = drain(upload.as_mut(), reader, stop, sent).await {
+        // Before the producer, which may hang on its disk: what was uploaded goes in any case.
+        upload.abort().await;
+        if let Ok(Err(consequence)) = producer.await {
+            tracing::debug!(error = consequence.chain(), "the writer ended after the upload had failed");
+        }
+        return Err(error);
+    }
     let outcome =
         producer.await.unwrap_or_else(|panic| Err(Error::internal(format!("write {}", sink.locate(key)), panic)));
-    match (drained, outcome) {
-        (Ok(()), Ok((result, proof))) if !stop.is_cancelled() => {
+    match outcome {
+        Ok((result, proof)) if !stop.is_cancelled() => {
             let stored = upload.complete(proof).await?;
             Ok((result, stored))
         }
-        (Ok(()), Ok(_)) => {
+        Ok(_) => {
             upload.abort().await;
             Err(Error::interrupted())
         }
-        (Ok(()), Err(error)) => {
-            upload.abort().await;
-            Err(error)
-        }
-        (Err(error), outcome) => {
-            if let Err(consequence) = outcome {
-                tracing::debug!(error = consequence.chain(), "the writer ended after the upload had failed");
-            }
+        Err(error) => {
             upload.abort().await;
             Err(error)
         }
