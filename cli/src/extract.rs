@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use archive::{ArchiveReader, Codec, EntryKind, EntryPath, IndexRow, RestoreMetadata, Restorer, RowKind};
 use clap::Args;
 use domain::manifest::{Artifact, Method};
@@ -36,18 +36,19 @@ pub(crate) struct Extract {
 impl Extract {
     pub(crate) async fn run(self) -> Result<()> {
         let Export { store, manifest } = Export::open(&self.manifest).await?;
-        let wanted: Vec<Wanted> = self.paths.iter().map(|path| Wanted::new(path)).collect();
-        let mut found = BTreeSet::new();
+        let mut wanted: Vec<Wanted> = self.paths.iter().map(|path| Wanted::new(path)).collect();
+        let mut selections = Vec::new();
         for artifact in chosen(&manifest, self.artifact.as_deref())? {
-            if artifact.method == Method::Image {
-                continue;
+            if artifact.method == Method::Tar {
+                let rows = select(&store, artifact, &mut wanted).await?;
+                selections.push((artifact, rows));
             }
-            let rows = select(&store, artifact, &wanted, &mut found).await?;
-            if rows.is_empty() {
-                continue;
-            }
-            std::fs::create_dir_all(&self.to).with_context(|| format!("create {}", self.to.display()))?;
-            let metadata = if self.full { RestoreMetadata::Full } else { RestoreMetadata::Basic };
+        }
+        self.check(&wanted)?;
+
+        std::fs::create_dir_all(&self.to).with_context(|| format!("create {}", self.to.display()))?;
+        let metadata = if self.full { RestoreMetadata::Full } else { RestoreMetadata::Basic };
+        for (artifact, rows) in selections {
             let mut restorer = Restorer::new(&self.to, metadata)?;
             for Selected { row, content } in rows {
                 restore(&store, artifact, &row, &content, &mut restorer).await?;
@@ -55,13 +56,22 @@ impl Extract {
             }
             restorer.finish().with_context(|| format!("restore into {}", self.to.display()))?;
         }
-        let missing: Vec<_> = wanted.iter().filter(|wanted| !found.contains(&wanted.path)).map(Wanted::shown).collect();
-        ensure!(
-            missing.is_empty(),
-            "the export has no {}: `backup-export files {}` lists what it has",
-            missing.join(", "),
-            self.manifest
-        );
+        Ok(())
+    }
+
+    /// Refuses before anything is written: a path that is nowhere, or in several filesystems, which would get in each other's way.
+    fn check(&self, wanted: &[Wanted]) -> Result<()> {
+        for path in wanted {
+            match path.found_in.as_slice() {
+                [] => bail!(
+                    "the export has no {}: `backup-export files {}` lists what it has",
+                    path.shown(),
+                    self.manifest
+                ),
+                [_] => {}
+                several => bail!("{} is in {}: choose one with --artifact", path.shown(), several.join(" and in ")),
+            }
+        }
         Ok(())
     }
 }
@@ -69,12 +79,15 @@ impl Extract {
 /// A path that was asked for.
 struct Wanted {
     path: Vec<u8>,
+    /// Names of the artifacts that have it.
+    found_in: Vec<String>,
 }
 
 impl Wanted {
     fn new(path: &str) -> Self {
         let path = path.trim_start_matches("./").trim_matches('/');
-        Self { path: if path.is_empty() { b".".to_vec() } else { path.as_bytes().to_vec() } }
+        let path = if path.is_empty() { b".".to_vec() } else { path.as_bytes().to_vec() };
+        Self { path, found_in: Vec::new() }
     }
 
     fn matches(&self, path: &[u8]) -> bool {
@@ -93,19 +106,16 @@ struct Selected {
     content: IndexRow,
 }
 
-async fn select(
-    store: &Store,
-    artifact: &Artifact,
-    wanted: &[Wanted],
-    found: &mut BTreeSet<Vec<u8>>,
-) -> Result<Vec<Selected>> {
+async fn select(store: &Store, artifact: &Artifact, wanted: &mut [Wanted]) -> Result<Vec<Selected>> {
     let index = open_index(store, artifact).await?;
     let mut rows = Vec::new();
     for row in index.rows() {
         let row = row.with_context(|| format!("read the index {}", artifact.index.key))?;
         let mut selected = false;
-        for wanted in wanted.iter().filter(|wanted| wanted.matches(&row.path)) {
-            found.insert(wanted.path.clone());
+        for wanted in wanted.iter_mut().filter(|wanted| wanted.matches(&row.path)) {
+            if wanted.found_in.last() != Some(&artifact.name) {
+                wanted.found_in.push(artifact.name.clone());
+            }
             selected = true;
         }
         if selected {

@@ -49,6 +49,8 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments.command).await {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads the list, `head` for one, has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("backup-export: {error:#}");
             ExitCode::FAILURE
@@ -63,4 +65,10 @@ async fn run(command: Command) -> Result<()> {
         Command::Files(files) => files.run().await,
         Command::Extract(extract) => extract.run().await,
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
 }

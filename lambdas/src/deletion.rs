@@ -84,7 +84,6 @@ pub fn next_step(status: Option<&RecoveryPointStatus>, turn: u32) -> Step {
             Kind::DeletionNotConfirmed,
             "AWS Backup accepted the deletion, but still lists it: look at it in the vault, and delete it by hand if need be",
         ),
-        Some(RecoveryPointStatus::Deleting | RecoveryPointStatus::Expired) if turn > 0 => Step::Wait,
         Some(RecoveryPointStatus::Deleting) => Step::Wait,
         Some(_) if turn == 0 => Step::Delete,
         Some(_) => Step::Wait,

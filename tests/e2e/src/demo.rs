@@ -9,6 +9,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use local_cloud::{Devices, EventShape, ExecutionStatus, Options, RecoveryPointOptions, VolumeImage};
 
+use domain::key::MANIFEST;
+
 use crate::disk::output;
 use crate::stack::{BUCKET, STATE_MACHINE, VAULT, binary};
 use crate::{Settings, System};
@@ -51,11 +53,13 @@ async fn export_all(system: &System, disks: &sample::Disks) -> Result<Vec<String
     heading("1. A whole-disk volume, started by the event that AWS Backup sends");
     let options = RecoveryPointOptions { tags: [("owner".to_owned(), "demo".to_owned())].into(), ..Default::default() };
     let arn = cloud.add_ebs_recovery_point(VAULT, disks.whole.path(), options)?;
+    cloud.requests().clear();
     let execution = system.send(cloud.backup_event(VAULT, &arn, EventShape::BackupJob)?).await?;
     manifests.extend(report::export(system, &execution, &arn)?);
 
     heading("2. A partitioned disk, started by hand");
     let arn = cloud.add_ebs_recovery_point(VAULT, disks.partitioned.path(), RecoveryPointOptions::default())?;
+    cloud.requests().clear();
     let execution = start_by_hand(system, &arn).await?;
     let execution = system.finished(&execution).await?;
     manifests.extend(report::export(system, &execution, &arn)?);
@@ -64,6 +68,7 @@ async fn export_all(system: &System, disks: &sample::Disks) -> Result<Vec<String
     let volumes = [("/dev/xvda", &disks.partitioned), ("/dev/sdf", &disks.whole)]
         .map(|(device, disk)| VolumeImage { device_name: device.to_owned(), image: disk.path().to_owned() });
     let arn = cloud.add_ec2_recovery_point(VAULT, &volumes, RecoveryPointOptions::default())?;
+    cloud.requests().clear();
     let execution = system.send(cloud.backup_event(VAULT, &arn, EventShape::RecoveryPoint)?).await?;
     manifests.extend(report::export(system, &execution, &arn)?);
 
@@ -71,7 +76,8 @@ async fn export_all(system: &System, disks: &sample::Disks) -> Result<Vec<String
     let arn = cloud.add_ebs_recovery_point(VAULT, disks.whole.path(), RecoveryPointOptions::default())?;
     let snapshot = arn.rsplit('/').next().unwrap_or_default();
     cloud.break_snapshot(snapshot, disks.breaks_at)?;
-    note("Every read of the restored volume past its first part returns an input/output error.");
+    note("Every read of the restored volume past its first 64 MiB returns an input/output error.");
+    cloud.requests().clear();
     let execution = system.export(&arn).await?;
     ensure!(execution.status == ExecutionStatus::Failed, "the export of a broken disk ended as {}", execution.status);
     system.reap().await?;
@@ -100,18 +106,21 @@ fn closing(system: &System, manifests: &[String]) -> Result<()> {
     let manifest = kept.join(manifest);
     let prefix = manifest.parent().context("the manifest lies in no directory")?;
     heading("Look further");
-    println!("  The bucket is kept in {}", kept.display());
+    println!("  The bucket is kept in {}; remove it when you have seen enough.", kept.display());
+    let programs = binary("backup-export")?;
+    let programs = programs.parent().context("the programs lie in no directory")?;
+    println!("  $ export PATH=\"{}:$PATH\"", programs.display());
+    println!("  $ cd {}", prefix.display());
+    println!("  $ backup-export list file://{}", kept.display());
+    println!("  $ backup-export files file://$PWD/{MANIFEST} | head");
     let archive = std::fs::read_dir(prefix)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.to_string_lossy().ends_with(".tar.gz"));
-    let cli = binary("backup-export")?;
-    println!("  $ {} list file://{}", cli.display(), kept.display());
-    println!("  $ {} files file://{}", cli.display(), manifest.display());
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .find(|name| name.ends_with(".tar.gz"));
     if let Some(archive) = archive {
-        println!("  $ tar tzf {} | head", archive.display());
-        println!("  $ {} extract file://{} README.md --to restored", cli.display(), manifest.display());
+        println!("  $ backup-export extract file://$PWD/{MANIFEST} README.md --to /tmp/restored");
+        println!("  $ tar tzf {archive} | head");
     }
-    println!("  $ {} verify file://{}", binary("batch-worker")?.display(), manifest.display());
+    println!("  $ batch-worker verify file://$PWD/{MANIFEST}");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What the demo prints about an execution: states, objects, throughput, verification, what was cleaned up.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use domain::key::MANIFEST;
@@ -42,7 +42,7 @@ pub(crate) fn export(system: &System, execution: &ExecutionResult, arn: &str) ->
     }
     ensure!(!manifests.is_empty(), "the export of {arn} left no manifest");
     verification(system, execution);
-    cleanup(system, execution);
+    cleanup(system);
     match system.cloud.recovery_point(VAULT, arn) {
         Some(_) => note("kept         the recovery point is still in the vault"),
         None => note("deleted      the recovery point, after the verification (DELETE_RECOVERY_POINT is true here)"),
@@ -55,7 +55,7 @@ pub(crate) fn failure(system: &System, execution: &ExecutionResult, arn: &str) -
     states(execution, arn);
     note(&format!("error        {}", execution.error.as_deref().unwrap_or("none")));
     note(&format!("cause        {}", execution.cause.as_deref().unwrap_or("none")));
-    cleanup(system, execution);
+    cleanup(system);
     let leftovers = system.cloud.leftovers()?;
     ensure!(leftovers.is_empty(), "left behind: {leftovers:?}");
     let snapshot = arn.rsplit('/').next().unwrap_or_default();
@@ -133,14 +133,14 @@ fn verification(system: &System, execution: &ExecutionResult) {
 }
 
 /// What Cleanup and the reaper took away, by the requests that they made.
-fn cleanup(system: &System, execution: &ExecutionResult) {
-    let started = SystemTime::now() - execution.duration - Duration::from_secs(60);
+fn cleanup(system: &System) {
+    
     let mut removed: Vec<String> = system
         .cloud
         .requests()
         .all()
         .into_iter()
-        .filter(|request| request.time >= started && (200..300).contains(&request.status))
+        .filter(|request| (200..300).contains(&request.status))
         .filter_map(|request| match request.operation.as_str() {
             "DetachVolume" | "DeleteVolume" | "AbortMultipartUpload" | "TerminateJob" => {
                 Some(format!("{} {}", request.operation, request.resource))
