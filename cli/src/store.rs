@@ -120,17 +120,11 @@ impl Export {
                 let manifest =
                     Manifest::parse(&bytes, "").with_context(|| format!("read the manifest {}", path.display()))?;
                 let directory = path.parent().context("the manifest lies in no directory")?;
-                Ok(Self { store: Store::Directory(root_of(directory, &manifest)), manifest })
+                let store = Store::Directory(manifest.root_of(directory).0.to_owned());
+                Ok(Self { store, manifest })
             }
         }
     }
-}
-
-/// The directory in which the manifest's keys are paths: the manifest's own for an export to `file://`, the copied bucket's root
-/// for a copy of a bucket.
-fn root_of(directory: &Path, manifest: &Manifest) -> PathBuf {
-    let folders = manifest.artifacts.first().map_or(0, |artifact| artifact.key.matches('/').count());
-    directory.ancestors().nth(folders).unwrap_or(directory).to_owned()
 }
 
 fn collect_keys(root: &Path, at: &Path, keys: &mut Vec<String>) -> Result<()> {

@@ -3,6 +3,8 @@
 //! It lies beside the artifacts that it describes: one for an EBS volume, one in each volume's folder of an EC2 recovery point. A volume is
 //! exported if and only if its manifest exists. Readers must refuse a `schemaVersion` that they do not know.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -224,6 +226,19 @@ impl Manifest {
         json
     }
 
+    /// Where a copied bucket begins, when the manifest lies in `directory`, and the prefix of the manifest within it: its keys are paths
+    /// below that root. An export to `file://` is its own root, with the prefix `""`.
+    pub fn root_of<'a>(&self, directory: &'a Path) -> (&'a Path, &str) {
+        let prefix = self.artifacts.first().and_then(|artifact| artifact.key.strip_suffix(artifact.name.as_str()));
+        match prefix {
+            Some(prefix) if directory.ends_with(prefix) => {
+                let folders = prefix.matches('/').count();
+                (directory.ancestors().nth(folders).unwrap_or(directory), prefix)
+            }
+            _ => (directory, ""),
+        }
+    }
+
     fn check(&self, prefix: &str) -> Result<(), InvalidManifest> {
         let contradiction = |what: String| Err(InvalidManifest::Contradiction(what));
         let mut keys = std::collections::BTreeSet::new();
@@ -280,6 +295,14 @@ mod tests {
     fn the_golden_manifest_is_read_and_written_unchanged() {
         let manifest = Manifest::parse(GOLDEN.as_bytes(), PREFIX).unwrap();
         assert_eq!(String::from_utf8(manifest.to_json()).unwrap(), GOLDEN);
+    }
+
+    #[test]
+    fn a_copied_bucket_begins_above_the_prefix() {
+        let manifest = Manifest::parse(GOLDEN.as_bytes(), PREFIX).unwrap();
+        let copied = Path::new("/copy").join(PREFIX);
+        assert_eq!(manifest.root_of(&copied), (Path::new("/copy"), PREFIX));
+        assert_eq!(manifest.root_of(Path::new("/elsewhere")), (Path::new("/elsewhere"), ""));
     }
 
     fn with(change: impl FnOnce(&mut serde_json::Value)) -> String {

@@ -71,8 +71,11 @@ async fn verify(config: &VerifyConfig, store: &Store, stop: &CancellationToken) 
             format!("{location} does not exist: no export was finished there, or its manifest was removed"),
         )
     })?;
-    let manifest = Manifest::parse(&content, config.folder.prefix())
-        .and_then(|manifest| keys_are_its_own(manifest, config.folder.prefix()))
+    let copied = store.copied_bucket(&content);
+    let (store, prefix) =
+        copied.as_ref().map_or((store, config.folder.prefix()), |(store, prefix)| (store, prefix.as_str()));
+    let manifest = Manifest::parse(&content, prefix)
+        .and_then(|manifest| keys_are_its_own(manifest, prefix))
         .map_err(|error| disbelieved(&location, error))?;
     let done = Arc::new(AtomicU64::new(0));
     let watch = report_progress(Arc::clone(&done), &manifest);

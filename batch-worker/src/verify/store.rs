@@ -10,6 +10,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::ChecksumMode;
 use bytes::Bytes;
 use domain::failure::Kind;
+use domain::manifest::Manifest;
 use sha2::Digest as _;
 use tokio_util::sync::CancellationToken;
 
@@ -64,6 +65,17 @@ impl Store {
                 Self::Directory { sink: DirectorySink::new(root), root: root.clone(), stop: stop.clone() }
             }
         }
+    }
+
+    /// The root of the copied bucket in which a manifest lies, and the manifest's prefix there: `None` where its keys begin in its own folder.
+    pub(super) fn copied_bucket(&self, manifest: &[u8]) -> Option<(Self, String)> {
+        let Self::Directory { root, stop, .. } = self else { return None };
+        let manifest = Manifest::parse(manifest, "").ok()?;
+        let (outer, prefix) = manifest.root_of(root);
+        let outer = outer.to_owned();
+        (!prefix.is_empty()).then(|| {
+            (Self::Directory { sink: DirectorySink::new(&outer), root: outer, stop: stop.clone() }, prefix.to_owned())
+        })
     }
 
     /// The bucket, for the last word of a failure.

@@ -139,12 +139,12 @@ mod tests {
     #[test]
     fn chunks_cover_the_extents_in_order() {
         let extent = |offset, bytes| Extent { offset, bytes };
-        let mut pieces =
-            pieces(FileLayout::sparse(1 << 40, vec![extent(0, 10), extent(100, 20), extent(1 << 30, 100)]));
-        assert_eq!(pieces.next_bytes(64), 64);
-        assert_eq!(pieces.take(64), [extent(0, 10), extent(100, 20), extent(1 << 30, 34)]);
-        assert_eq!(pieces.next_bytes(1000), 66);
-        assert_eq!(pieces.take(1000), [extent((1 << 30) + 34, 66)]);
+        let layout = vec![extent(0, 512), extent(4096, 1024), extent(1 << 30, 4096)];
+        let mut pieces = pieces(FileLayout::sparse(1 << 40, layout));
+        assert_eq!(pieces.next_bytes(2048), 2048);
+        assert_eq!(pieces.take(2048), [extent(0, 512), extent(4096, 1024), extent(1 << 30, 512)]);
+        assert_eq!(pieces.next_bytes(10_000), 3584);
+        assert_eq!(pieces.take(10_000), [extent((1 << 30) + 512, 3584)]);
         assert!(pieces.is_empty());
     }
 

@@ -134,7 +134,6 @@ fn verification(system: &System, execution: &ExecutionResult) {
 
 /// What Cleanup and the reaper took away, by the requests that they made.
 fn cleanup(system: &System) {
-    
     let mut removed: Vec<String> = system
         .cloud
         .requests()
