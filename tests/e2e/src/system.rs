@@ -14,6 +14,9 @@ use crate::stack::{self, BUCKET, STATE_MACHINE, VAULT};
 /// How long one export of a test disk may take before something is wrong.
 pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(180);
 
+/// How often the reaper may be called before what is left counts as left for good.
+const MOST_REAPS: u32 = 4;
+
 /// What differs from the defaults: the cloud's options, and settings of the Lambdas by their variable's name.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -97,11 +100,17 @@ impl System {
         Ok(())
     }
 
-    /// Lets the reaper finish what it was told, then calls it once more as its schedule does, until nothing more happens.
+    /// Lets the reaper finish what it was told, then calls it as its schedule does. An hour's schedule and a worker's seconds to stop do not
+    /// scale alike here, so it is called again while a claim or a resource is left, but not for ever.
     pub async fn reap(&self) -> Result<()> {
         self.cloud.wait_for_deliveries(EXPORT_TIMEOUT).await?;
-        self.cloud.fire_schedule(stack::REAPER_SCHEDULE)?;
-        self.cloud.wait_for_deliveries(EXPORT_TIMEOUT).await?;
+        for _ in 0..MOST_REAPS {
+            self.cloud.fire_schedule(stack::REAPER_SCHEDULE)?;
+            self.cloud.wait_for_deliveries(EXPORT_TIMEOUT).await?;
+            if self.cloud.leftovers()?.is_empty() && self.cloud.objects(BUCKET, domain::key::CLAIMS)?.is_empty() {
+                break;
+            }
+        }
         Ok(())
     }
 

@@ -124,7 +124,8 @@ async fn a_service_that_denies_access_is_named() -> Result<()> {
         "DescribeRecoveryPoint",
         FaultAction::error(403, "AccessDeniedException"),
     ));
-    refused(&scene, &hand_start(&scene.arn, VAULT), "AccessDenied", &["DescribeRecoveryPoint"]).await?;
+    refused(&scene, &hand_start(&scene.arn, VAULT), "AccessDenied", &["describe the recovery point", &scene.arn])
+        .await?;
     scene.assert_nothing_left().await
 }
 
