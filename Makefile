@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || { command -v sudo >/dev/null && echo 'sud
 TARGET_DIR = $(shell cargo metadata --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 HOST_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 
-.PHONY: help setup build lint test demo bench clean
+.PHONY: help setup build lint test demo clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -20,22 +20,21 @@ setup: $(VENV)/.ready ## Install what tests and demo need (Debian packages, a vi
 $(VENV)/.ready: tests/requirements.txt
 	@tests/setup-venv $(VENV)
 
-build: ## Build every binary (the first time: about 7 minutes on two cores, most of it the AWS SDK)
-	cargo build --locked --workspace --bins
+# Tests and programs are built together: cargo would otherwise compile the AWS SDK twice, with different features.
+build: ## Build everything (the first time: about 8 minutes on two cores, most of it the AWS SDK)
+	cargo build --locked --workspace --all-targets
 
 lint: ## rustfmt, clippy, rustdoc
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --quiet
 
-test: setup lint build ## Lint and run everything: unit, property and end-to-end tests
+test: setup lint ## Lint and run everything: unit, property and end-to-end tests
+	$(MAKE) build
 	CARGO_TARGET_$(HOST_TRIPLE)_RUNNER='$(SUDO)' cargo nextest run --locked --workspace
 
 demo: setup build ## Export sample backups on this machine and show what happened
 	@$(SUDO) "$(TARGET_DIR)/debug/demo"
-
-bench: setup ## Compare with what people run today, side by side
-	@tests/bench
 
 clean: ## Remove what was built here
 	cargo clean

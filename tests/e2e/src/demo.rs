@@ -76,7 +76,7 @@ async fn export_all(system: &System, disks: &sample::Disks) -> Result<Vec<String
     let arn = cloud.add_ebs_recovery_point(VAULT, disks.whole.path(), RecoveryPointOptions::default())?;
     let snapshot = arn.rsplit('/').next().unwrap_or_default();
     cloud.break_snapshot(snapshot, disks.breaks_at)?;
-    note("Every read of the restored volume past its first 64 MiB returns an input/output error.");
+    note("The restored volume can be read for its first 64 MiB only.");
     cloud.requests().clear();
     let execution = system.export(&arn).await?;
     ensure!(execution.status == ExecutionStatus::Failed, "the export of a broken disk ended as {}", execution.status);

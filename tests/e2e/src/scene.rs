@@ -18,7 +18,7 @@ use crate::{Settings, System};
 
 const MIB: u64 = 1 << 20;
 /// How long a condition that must come true may take.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The system, a disk and its recovery point.
 #[derive(Debug)]

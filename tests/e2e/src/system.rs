@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::stack::{self, BUCKET, STATE_MACHINE, VAULT};
 
 /// How long one export of a test disk may take before something is wrong.
-pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(180);
+pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// How often the reaper may be called before what is left counts as left for good.
 const MOST_REAPS: u32 = 4;

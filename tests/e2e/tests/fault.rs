@@ -252,7 +252,7 @@ async fn after_a_stopped_execution_the_next_one_exports() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_execution_that_times_out_leaves_nothing() -> Result<()> {
     let scene = Scene::start(Settings { root_timeout_seconds: Some(12), ..Settings::default() }).await?;
-    let hang = FaultRule::new("s3", "UploadPart", FaultAction::delay(Duration::from_secs(600)));
+    let hang = FaultRule::new("s3", "UploadPart", FaultAction::delay(Duration::from_mins(10)));
     scene.system.cloud.faults().add(hang);
     let execution = scene.system.export(&scene.arn).await?;
     ensure!(execution.status == ExecutionStatus::TimedOut, "ended as {}", execution.status);

@@ -49,6 +49,9 @@ pub(crate) fn make(directory: &Path, root: bool) -> Result<Disks> {
         let swap = partitioned.attach_partition(3)?;
         format(swap.device(), "swap", "swap")?;
         swap.detach()?;
+    } else {
+        let partition = ["-q", "-F", "-L", "system", "-E", "offset=1048576", "-d"];
+        run(Command::new("mkfs.ext4").args(partition).arg(&content).arg(partitioned.path()).arg("256M"))?;
     }
     // An application's own journal: no filesystem, a pattern that does not compress to nothing, and zeros.
     let journal: Vec<u8> = (0..8 * MIB).map(|n| u8::try_from((n * n / 7) % 251).unwrap_or(0)).collect();
