@@ -14,8 +14,9 @@ HOST_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.ready ## Install what tests and demo need (Debian packages, a virtualenv)
+setup: ## Install what tests and demo need (Debian packages, a virtualenv)
 	@tests/setup-packages
+	@$(MAKE) --no-print-directory $(VENV)/.ready
 
 $(VENV)/.ready: tests/requirements.txt
 	@tests/setup-venv $(VENV)
@@ -30,7 +31,7 @@ lint: ## rustfmt, clippy, rustdoc
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --quiet
 
 test: setup lint ## Lint and run everything: unit, property and end-to-end tests
-	$(MAKE) build
+	@$(MAKE) --no-print-directory build
 	CARGO_TARGET_$(HOST_TRIPLE)_RUNNER='$(SUDO)' cargo nextest run --locked --workspace
 
 demo: setup build ## Export sample backups on this machine and show what happened
