@@ -4,8 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VENV := .venv
-# Mounts and loop devices need root. The build stays with whoever calls make; only test and demo programs run as root.
-SUDO := $(shell [ "$$(id -u)" = 0 ] || { command -v sudo >/dev/null && echo 'sudo --preserve-env'; } || true)
+# Mounts and loop devices need root. The build stays with whoever calls make; only test and demo programs run as root. (`env` runs a program as it is.)
+AS_ROOT := $(shell if [ "$$(id -u)" != 0 ] && command -v sudo >/dev/null; then echo sudo --preserve-env; else echo env; fi)
 TARGET_DIR = $(shell cargo metadata --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 HOST_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 
@@ -32,10 +32,10 @@ lint: ## rustfmt, clippy, rustdoc
 
 test: setup lint ## Lint and run everything: unit, property and end-to-end tests
 	@$(MAKE) --no-print-directory build
-	CARGO_TARGET_$(HOST_TRIPLE)_RUNNER='$(SUDO)' cargo nextest run --locked --workspace
+	CARGO_TARGET_$(HOST_TRIPLE)_RUNNER='$(AS_ROOT)' cargo nextest run --locked --workspace
 
 demo: setup build ## Export sample backups on this machine and show what happened
-	@$(SUDO) "$(TARGET_DIR)/debug/demo"
+	@$(AS_ROOT) "$(TARGET_DIR)/debug/demo"
 
 clean: ## Remove what was built here
 	cargo clean
