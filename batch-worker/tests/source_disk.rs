@@ -168,6 +168,19 @@ fn tables_that_contradict_themselves_become_an_image_with_the_reason() -> Result
 }
 
 #[test]
+fn a_table_that_names_no_partition_leaves_the_whole_disk_to_export() -> Result<()> {
+    let work = tempfile::tempdir()?;
+    for label in ["gpt", "dos"] {
+        let path = image(&work.path().join(label), 8 << 20)?;
+        sfdisk(&path, &format!("label: {label}\n"))?;
+        let (disk, layout) = layout(&path)?;
+        assert_eq!(layout.sections.len(), 1, "{label}");
+        assert_eq!(as_image(&disk, &layout, 0)?.section.source.size_bytes, 8 << 20, "{label}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_partitioned_disk_is_exported_part_by_part() -> Result<()> {
     require_root()?;
     let work = tempfile::tempdir_in("/var/tmp")?;

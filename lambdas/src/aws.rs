@@ -67,6 +67,11 @@ impl Failure {
         matches!(self.status, Some(409 | 412)) || self.is(&["PreconditionFailed", "ConditionalRequestConflict"])
     }
 
+    /// A conditional write met another one under way, and says nothing of the condition.
+    pub fn is_conflict(&self) -> bool {
+        self.status == Some(409) || self.is(&["ConditionalRequestConflict"])
+    }
+
     /// The error of having tried `action`.
     pub fn during(self, action: impl Display) -> Error {
         let kind = self.kind;

@@ -172,6 +172,10 @@ impl Bucket {
             .await;
         match result.map_err(|error| Failure::of(&error)) {
             Ok(_) => Ok(true),
+            // Another write was under way: neither deleted nor known to be another object.
+            Err(failure) if failure.is_conflict() => {
+                Err(failure.as_kind(Kind::Unavailable, format!("delete {}", self.s3(key))))
+            }
             Err(failure) if failure.is_precondition_failed() || failure.is_not_found() => Ok(false),
             Err(failure) => Err(failure.during(format!("delete {}", self.s3(key)))),
         }

@@ -133,6 +133,8 @@ const HOPELESS_TURNS: u32 = 4;
 const PATIENT_TURNS: u32 = 4;
 /// More names than this make the state machine's data large without telling more.
 const MAX_NAMES: usize = 100;
+/// How much is told of each thing that could not be removed: the encoded part of an EC2 refusal alone may have thousands of characters.
+const MAX_LEFTOVER_CHARS: usize = 200;
 
 impl Cleaner {
     /// One turn of the cleanup of `request.plan`.
@@ -167,6 +169,10 @@ impl Cleaner {
         }
         let mut remaining = done.leftovers();
         remaining.truncate(MAX_NAMES);
+        // All of it travels through the state machine, and ends in a cause: both have limits.
+        for what in &mut remaining {
+            *what = what.chars().take(MAX_LEFTOVER_CHARS).collect();
+        }
         Ok(Cleanup {
             state,
             turn: turn.saturating_add(1),

@@ -3,16 +3,26 @@
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::ExecutionStatus;
 use domain::id::ExecutionArn;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::aws::Failure;
 use crate::error::Error;
 
-/// Whether `execution` still runs. Its history is kept for ninety days: one that is not known any more ended long ago.
-pub async fn is_running(client: &Client, execution: &ExecutionArn) -> Result<bool, Error> {
+/// How long Step Functions may take to know an execution that it has begun, with a wide margin. `DescribeExecution` is eventually consistent.
+const SETTLED: SignedDuration = SignedDuration::from_mins(10);
+
+/// Whether `execution`, which was at work at `seen_at`, still runs. Its history is kept for ninety days: one that is not known any more ended long ago. One that
+/// is not known *yet* must not be taken for dead.
+pub async fn is_running(
+    client: &Client,
+    execution: &ExecutionArn,
+    seen_at: Timestamp,
+    now: Timestamp,
+) -> Result<bool, Error> {
     let result = client.describe_execution().execution_arn(execution.as_str()).send().await;
     match result.map_err(|error| Failure::of(&error)) {
         Ok(output) => Ok(matches!(output.status, ExecutionStatus::Running | ExecutionStatus::PendingRedrive)),
-        Err(failure) if failure.is(&["ExecutionDoesNotExist"]) => Ok(false),
+        Err(failure) if failure.is(&["ExecutionDoesNotExist"]) => Ok(now.duration_since(seen_at) < SETTLED),
         Err(failure) => Err(failure.during(format!("describe the execution {execution}"))),
     }
 }

@@ -9,7 +9,7 @@ use domain::arn::{RecoveryPointArn, RecoveryPointKind, account_in};
 use domain::claim::Claim;
 use domain::event::{self, ExportRequest, Input};
 use domain::failure::Kind;
-use domain::id::{ExecutionArn, ExportId, ImageId, SnapshotId};
+use domain::id::{ExecutionArn, ExportId, ImageId, InvalidId, SnapshotId};
 use domain::plan::{Decision, Plan};
 use domain::planning::{self, DeviceFacts, Facts, ImageFacts, SnapshotFacts};
 use domain::recovery_point::Image;
@@ -69,7 +69,7 @@ impl Planner {
         let plan = Plan { started_at: request.started_at, ..plan };
         match claim::take(&self.bucket, &Claim::new(plan, now)).await? {
             Claimed::Ours(plan) => self.unless_finished(plan).await,
-            Claimed::Theirs(held) => self.unless_running(*held).await,
+            Claimed::Theirs(held) => self.unless_running(*held, now).await,
         }
     }
 
@@ -81,8 +81,8 @@ impl Planner {
         Ok(finished(&plan.export_id, &plan.catalog_key))
     }
 
-    async fn unless_running(&self, held: Claim) -> Result<Decision, Error> {
-        if executions::is_running(&self.sfn, &held.execution).await? {
+    async fn unless_running(&self, held: Claim, now: Timestamp) -> Result<Decision, Error> {
+        if executions::is_running(&self.sfn, &held.execution, held.claimed_at, now).await? {
             return Ok(Decision::Skip {
                 reason: format!("the execution {} works on it", held.execution),
                 export_id: Some(held.plan.export_id),
@@ -141,7 +141,7 @@ impl Planner {
                 let Some(image) = self.image(arn, id).await? else {
                     return Ok(Some(facts));
                 };
-                let image_facts = image_facts(id, &image);
+                let image_facts = image_facts(id, &image)?;
                 let ids: Vec<SnapshotId> =
                     image_facts.devices.iter().filter_map(|device| device.snapshot_id.clone()).collect();
                 if !ids.is_empty() {
@@ -254,14 +254,19 @@ fn snapshot_facts(snapshot: &Snapshot) -> Option<SnapshotFacts> {
     })
 }
 
-fn image_facts(id: &ImageId, image: &Ec2Image) -> ImageFacts {
-    let devices = image.block_device_mappings().iter().map(|mapping| DeviceFacts {
-        name: mapping.device_name().unwrap_or_default().to_owned(),
-        snapshot_id: mapping.ebs().and_then(|ebs| ebs.snapshot_id()).and_then(|id| id.parse().ok()),
+fn image_facts(id: &ImageId, image: &Ec2Image) -> Result<ImageFacts, Error> {
+    let devices = image.block_device_mappings().iter().map(|mapping| {
+        let name = mapping.device_name().unwrap_or_default();
+        // Only a device without a snapshot is an ephemeral one: a disk must not go missing for the look of its id.
+        let snapshot_id = mapping.ebs().and_then(|ebs| ebs.snapshot_id()).map(str::parse).transpose();
+        let snapshot_id = snapshot_id.map_err(|error: InvalidId| {
+            Error::new(Kind::RecoveryPointNotUsable, format!("read the device {name} of {id}: {error}"))
+        })?;
+        Ok(DeviceFacts { name: name.to_owned(), snapshot_id })
     });
-    ImageFacts {
+    Ok(ImageFacts {
         state: image.state().map_or("unknown", |s| s.as_str()).to_owned(),
-        devices: devices.collect(),
+        devices: devices.collect::<Result<_, Error>>()?,
         image: Image {
             image_id: id.clone(),
             architecture: image.architecture().map(|a| a.as_str().to_owned()),
@@ -272,5 +277,5 @@ fn image_facts(id: &ImageId, image: &Ec2Image) -> ImageFacts {
             tpm_support: image.tpm_support().map(|t| t.as_str().to_owned()),
             ephemeral_devices: Vec::new(),
         },
-    }
+    })
 }

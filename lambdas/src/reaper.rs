@@ -10,6 +10,7 @@ use domain::id::{AccountId, BucketName, ExecutionArn};
 use domain::key::CLAIMS;
 use domain::settings::{Environment, InvalidSettings};
 use domain::tag;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -136,7 +137,7 @@ impl Reaper {
         if only.is_some_and(|only| *only != execution) || !self.is_ours(&execution) {
             return Ok(());
         }
-        if executions::is_running(&self.sfn, &execution).await? {
+        if executions::is_running(&self.sfn, &execution, claim.claimed_at, Timestamp::now()).await? {
             running.push(execution);
             return Ok(());
         }
@@ -157,26 +158,30 @@ impl Reaper {
         running: &[ExecutionArn],
         errors: &mut Vec<Error>,
     ) {
-        let mut dead: Vec<ExecutionArn> = Vec::new();
+        // Each execution, and when it made its first volume.
+        let mut dead: BTreeMap<ExecutionArn, Timestamp> = BTreeMap::new();
         match tagged(&self.cleaner.ec2, tag::EXPORT_ID, None).await {
             Ok(volumes) => {
-                dead.extend(volumes.iter().filter_map(|volume| tag_of(volume, tag::EXECUTION)?.parse().ok()));
+                for volume in &volumes {
+                    let Some(Ok(execution)) = tag_of(volume, tag::EXECUTION).map(str::parse) else { continue };
+                    let made = volume.create_time().and_then(|time| Timestamp::from_second(time.secs()).ok());
+                    let made = made.unwrap_or(Timestamp::MIN);
+                    dead.entry(execution).and_modify(|first| *first = made.min(*first)).or_insert(made);
+                }
             }
             Err(error) => {
                 errors.push(error);
                 return;
             }
         }
-        dead.sort();
-        dead.dedup();
-        dead.retain(|execution| {
+        dead.retain(|execution, _| {
             self.is_ours(execution)
                 && only.is_none_or(|only| only == execution)
                 && !running.contains(execution)
                 && !turns.contains_key(execution)
         });
-        for execution in dead {
-            match executions::is_running(&self.sfn, &execution).await {
+        for (execution, made) in dead {
+            match executions::is_running(&self.sfn, &execution, made, Timestamp::now()).await {
                 Ok(true) => {}
                 Ok(false) => {
                     let mut turn = Turn::default();

@@ -38,6 +38,9 @@ pub struct Restore {
     pub job_queue: String,
     /// How long to wait before the next look.
     pub wait_seconds: u32,
+    /// Until when the volume must be usable. It counts from the first look: the volumes of a large image wait for their turn.
+    #[serde(default)]
+    pub deadline: Option<Timestamp>,
     /// The worker's arguments.
     pub command: Vec<String>,
     /// The verifier's arguments.
@@ -230,6 +233,7 @@ impl Restore {
             availability_zone: placement.availability_zone.clone(),
             job_queue: placement.job_queue.clone(),
             wait_seconds: plan.poll_seconds.min(5),
+            deadline: None,
             command: plan.export_command(volume, &volume_id),
             verify_command: plan.verify_command(volume),
             volume_id,
@@ -244,11 +248,14 @@ pub async fn check(ec2: &aws_sdk_ec2::Client, request: Request, now: Timestamp) 
         return Err(Error::new(Kind::Internal, "check a restore that was not started"));
     };
     let state = volume::state(ec2, &restore.volume_id).await?;
-    let is_late = now >= plan.restore_deadline;
+    let allowed = plan.restore_deadline.duration_since(plan.started_at);
+    let deadline = restore.deadline.unwrap_or_else(|| now.checked_add(allowed).unwrap_or(Timestamp::MAX));
+    let is_late = now >= deadline;
     let turn = restore.turn.saturating_add(1);
-    let budget = plan.restore_deadline.duration_since(plan.started_at).as_secs();
+    let budget = allowed.as_secs();
     let waiting = Restore {
         turn,
+        deadline: Some(deadline),
         wait_seconds: plan.wait_seconds(restore.turn, u32::try_from(budget).unwrap_or(u32::MAX)),
         ..restore
     };

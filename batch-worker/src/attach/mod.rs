@@ -9,6 +9,7 @@ pub mod identity;
 pub mod step;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
@@ -90,8 +91,9 @@ pub struct Attachment {
 ///
 /// When it fails or is asked to stop, the volume is detached again.
 pub async fn attach(request: &Request<'_>, stop: &CancellationToken) -> Result<Attachment> {
+    let is_ours = AtomicBool::new(false);
     let work = async {
-        let view = lead_here(request).await?;
+        let view = lead_here(request, &is_ours).await?;
         let path = await_device(request).await?;
         Ok((view, path))
     };
@@ -124,8 +126,8 @@ pub async fn attach(request: &Request<'_>, stop: &CancellationToken) -> Result<A
             })
         }
         Err(error) => {
-            // Nothing to undo unless it came so far that the volume is or will be ours.
-            if error.kind() != Kind::SourceNotFound
+            // Nothing to undo unless it came so far that the volume is or will be ours: somebody else's is left as it is.
+            if is_ours.load(Ordering::Relaxed)
                 && let Err(consequence) = release(request.ec2, request.volume, request.instance, request.timing).await
             {
                 tracing::warn!(error = consequence.chain(), "the volume could not be detached after a failure");
@@ -161,7 +163,7 @@ impl Drop for Attachment {
     }
 }
 
-async fn lead_here(request: &Request<'_>) -> Result<VolumeView> {
+async fn lead_here(request: &Request<'_>, is_ours: &AtomicBool) -> Result<VolumeView> {
     let Request { ec2, volume, instance, timing, .. } = request;
     let mut names = device_names(volume);
     let mut detaching_since = None::<Instant>;
@@ -169,6 +171,17 @@ async fn lead_here(request: &Request<'_>) -> Result<VolumeView> {
     loop {
         let view = describe(ec2, volume).await?.ok_or_else(|| missing(volume))?;
         check(&view, request)?;
+        if request.ownership.is_some() {
+            is_ours.store(true, Ordering::Relaxed);
+        } else if !is_ours.load(Ordering::Relaxed) && view.is_attached_to(&instance.id) {
+            return Err(Error::new(
+                Kind::InvalidSettings,
+                format!(
+                    "{volume} is attached to this instance already, perhaps in use, and would be detached afterwards: export \
+                     its device with `batch-worker device` instead"
+                ),
+            ));
+        }
         let detaching_for = detaching_since.map(|since| since.elapsed());
         match next_step(&view, &instance.id, detaching_for, timing.force_after) {
             Step::Attached => return Ok(view),
@@ -182,6 +195,7 @@ async fn lead_here(request: &Request<'_>) -> Result<VolumeView> {
                         format!("attach {volume} to {}: no device name is free there", instance.id),
                     ));
                 };
+                is_ours.store(true, Ordering::Relaxed);
                 attach_as(ec2, volume, instance, &name).await?;
             }
             Step::Detach { from, force } => {

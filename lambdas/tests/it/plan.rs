@@ -110,10 +110,23 @@ async fn after_a_dead_execution_is_cleaned_up_first() {
             other => panic!("{other:?}"),
         }
     }
-    // Its history is gone.
+    // Its history is gone, long after it made the claim.
+    let mut old = claim_of("dead");
+    old.claimed_at -= jiff::SignedDuration::from_hours(24 * 91);
+    cloud.put(&plan().claim_key, old.to_json());
     cloud.edit(|state| state.executions.clear());
     assert!(matches!(decide(&cloud, "run-2").await.unwrap(), Decision::Clean { .. }));
     assert_eq!(held(&cloud).unwrap().execution, execution("dead"));
+}
+
+#[tokio::test]
+async fn an_execution_that_is_not_known_yet_is_not_taken_for_dead() {
+    let cloud = Cloud::new();
+    // The claim was made a moment ago, and DescribeExecution is eventually consistent.
+    decide(&cloud, "run-1").await.unwrap();
+    cloud.edit(|state| state.executions.clear());
+    let reason = skipped(decide(&cloud, "run-2").await.unwrap());
+    assert!(reason.contains("run-1"), "{reason}");
 }
 
 #[tokio::test]

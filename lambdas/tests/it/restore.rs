@@ -94,6 +94,19 @@ async fn a_volume_is_waited_for_and_then_used() {
 }
 
 #[tokio::test]
+async fn the_time_to_restore_counts_from_the_first_look() {
+    let cloud = Cloud::new();
+    let restore = start(&cloud.ec2(), request(None)).await.unwrap();
+    // A volume of a large image whose turn came hours after the plan was made.
+    let later = |minutes| now() + jiff::SignedDuration::from_mins(minutes);
+    let restore = check(&cloud.ec2(), request(Some(restore)), later(600)).await.unwrap();
+    assert_eq!(restore.state, State::Pending);
+    let restore = check(&cloud.ec2(), request(Some(restore)), later(659)).await.unwrap();
+    let error = check(&cloud.ec2(), request(Some(restore)), later(661)).await.unwrap_err();
+    assert_eq!(error.kind, Kind::RestoreTimedOut);
+}
+
+#[tokio::test]
 async fn a_volume_that_vanished_points_to_its_key() {
     let cloud = Cloud::new();
     let mut restore = start(&cloud.ec2(), request(None)).await.unwrap();

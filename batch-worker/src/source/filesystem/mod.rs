@@ -11,7 +11,7 @@ use domain::manifest::Source;
 
 use self::probe::{Probe, Treatment};
 use super::device::Node;
-use super::{Disk, SourceError};
+use super::{Access, Disk, SourceError};
 
 /// Enough for the superblock of every filesystem that is looked into.
 const SUPERBLOCK_BYTES: u64 = 128 * 1024;
@@ -113,7 +113,10 @@ fn try_mount(disk: &Disk, section: &Section, kind: &str) -> Result<Result<Mount,
     }
     let mut node = disk.node(section.source.offset_bytes, section.source.size_bytes)?;
     let mut errors: Vec<String> = Vec::new();
-    for attempt in mount::attempts(kind) {
+    let attempts = mount::attempts(kind).into_iter();
+    // On a copy that may be written, only damage keeps a journal from being replayed: its files are not to be trusted, its bytes are.
+    let writable = disk.access() == Access::ThrowAway;
+    for attempt in attempts.filter(|attempt| !(writable && attempt.skips_replay())) {
         match mount::mount(node.path(), &attempt) {
             Ok(root) => {
                 node.release();

@@ -1,6 +1,4 @@
 //! Mounts that nobody sees: the kernel gives a file descriptor for the root, and no directory is needed.
-//!
-//! Only ntfs through FUSE needs a mount point: it is unmounted lazily at once, and lives as long as the descriptor of its root.
 
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,11 +7,8 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
-    fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
 };
-
-use crate::source::tool;
 
 /// One way to mount a filesystem.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,15 +19,13 @@ pub(super) struct Attempt {
     pub(super) options: &'static [(&'static str, Option<&'static str>)],
     /// What a reader of the manifest must know when this one succeeded.
     pub(super) note: Option<&'static str>,
-    /// By FUSE.
-    pub(super) fuse: bool,
 }
 
 const NO_REPLAY: &str = "the journal was not replayed, because nothing may be written to the disk: \
                          changes of the last seconds before the backup may be missing";
 
 const fn plain(kind: &'static str) -> Attempt {
-    Attempt { kind, options: &[], note: None, fuse: false }
+    Attempt { kind, options: &[], note: None }
 }
 
 const fn with(
@@ -40,7 +33,14 @@ const fn with(
     options: &'static [(&'static str, Option<&'static str>)],
     note: Option<&'static str>,
 ) -> Attempt {
-    Attempt { kind, options, note, fuse: false }
+    Attempt { kind, options, note }
+}
+
+impl Attempt {
+    /// Whether it leaves the journal as it is.
+    pub(super) fn skips_replay(&self) -> bool {
+        self.note == Some(NO_REPLAY)
+    }
 }
 
 /// The ways to mount a filesystem of a kind, best first. A journal is replayed where the device can be written; a read-only device
@@ -66,26 +66,12 @@ pub(super) fn attempts(kind: &str) -> Vec<Attempt> {
         "f2fs" => vec![plain("f2fs")],
         "exfat" => vec![plain("exfat")],
         "vfat" => vec![with("vfat", &[("utf8", Some("1"))], None), plain("vfat")],
-        "ntfs" => vec![
-            with("ntfs3", &[], None),
-            Attempt {
-                kind: "ntfs-3g",
-                options: &[],
-                note: Some(
-                    "read by ntfs-3g: Windows security descriptors are kept as extended attributes, alternate data streams are not",
-                ),
-                fuse: true,
-            },
-        ],
         _ => Vec::new(),
     }
 }
 
 /// Mounts a device; the error says what the kernel said.
 pub(super) fn mount(device: &Path, attempt: &Attempt) -> Result<OwnedFd, String> {
-    if attempt.fuse {
-        return mount_fuse(device);
-    }
     let context = fsopen(attempt.kind, FsOpenFlags::FSOPEN_CLOEXEC).map_err(|error| {
         if error == Errno::NODEV { format!("this kernel has no {}", attempt.kind) } else { describe(error, "") }
     })?;
@@ -137,32 +123,4 @@ fn messages(context: OwnedFd) -> String {
 fn describe(error: Errno, messages: &str) -> String {
     let error = io::Error::from(error);
     if messages.is_empty() { error.to_string() } else { format!("{messages}: {error}") }
-}
-
-fn mount_fuse(device: &Path) -> Result<OwnedFd, String> {
-    let directory = tempfile::Builder::new()
-        .prefix("backup-export-mount-")
-        .tempdir()
-        .map_err(|error| format!("make a mount point: {error}"))?;
-    let output = tool::run(
-        "mount.ntfs-3g",
-        [
-            device.as_os_str(),
-            directory.path().as_os_str(),
-            "-o".as_ref(),
-            "ro,nosuid,nodev,noexec,streams_interface=none,show_sys_files".as_ref(),
-        ],
-    )
-    .map_err(|_| "neither the kernel has ntfs3, nor is ntfs-3g installed".to_owned())?;
-    if !output.status.success() {
-        return Err(tool::said(&output));
-    }
-    let root = open_root_at(directory.path());
-    rustix::mount::unmount(directory.path(), UnmountFlags::DETACH)
-        .map_err(|error| describe(error, "unmount the mount point"))?;
-    root.map_err(|error| describe(error, "open its root"))
-}
-
-fn open_root_at(path: &Path) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }

@@ -115,8 +115,12 @@ impl Probe {
             "ext4" if has_ext4_encryption(superblock) => Treatment::Image(
                 "ext4 with encrypted directories, whose files cannot be read without their keys".to_owned(),
             ),
-            "ext2" | "ext3" | "ext4" | "xfs" | "squashfs" | "erofs" | "vfat" | "exfat" | "ntfs" | "iso9660"
-            | "f2fs" => Treatment::Mount(kind.to_owned()),
+            "ext2" | "ext3" | "ext4" | "xfs" | "squashfs" | "erofs" | "vfat" | "exfat" | "iso9660" | "f2fs" => {
+                Treatment::Mount(kind.to_owned())
+            }
+            "ntfs" => Treatment::Image(
+                "ntfs, whose security descriptors and alternate data streams a tar cannot hold".to_owned(),
+            ),
             _ => Treatment::Image(format!("{kind} is not exported file by file")),
         }
     }

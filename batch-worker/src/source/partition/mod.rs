@@ -204,6 +204,11 @@ impl Layout {
         if let Some(defect) = overlap(&partitions) {
             return Ok(Self::whole(disk, Some(defect), facts.notes));
         }
+        if partitions.iter().all(|partition| facts.scheme == Scheme::Mbr && mbr::is_container(partition)) {
+            let mut notes = facts.notes;
+            notes.push("the partition table names no partition: the disk was read as a whole".to_owned());
+            return Ok(Self::whole(disk, None, notes));
+        }
         let first = partitions.iter().map(|partition| partition.offset_bytes).min().unwrap_or(BOOT_AREA_BYTES);
         let boot_bytes = first.min(BOOT_AREA_BYTES).min(disk.size_bytes());
         let boot_area = disk.read_at(0, usize::try_from(boot_bytes).expect("at most 1 MiB"))?;

@@ -102,6 +102,9 @@ impl Prefetch {
                 self.changed.notify_all();
                 return listing;
             }
+            if state.stopped {
+                return Err(SourceError::Cancelled);
+            }
             if !state.busy.contains(&child) {
                 break;
             }
