@@ -9,7 +9,7 @@ import { settingsOf } from "./complete.js";
 import { isOfTheCdk, unknownKey } from "./keys.js";
 import { InvalidSettings, keyOf, shown, type Problem } from "./problem.js";
 import { contradictions } from "./rules.js";
-import { ALL_KEYS, SCHEMA, SECTIONS, type Given } from "./schema.js";
+import { ALL_KEYS, SCHEMA, SECTIONS } from "./schema.js";
 import type { Settings } from "./types.js";
 import { fromJson } from "./value.js";
 

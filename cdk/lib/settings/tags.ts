@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { MOST_TAGS } from "./limits.js";
 import { shown } from "./problem.js";
 import { fromJson, value } from "./value.js";
@@ -9,7 +8,7 @@ const KEY_CHARACTERS = 128;
 const VALUE_CHARACTERS = 256;
 
 /** Why `key` cannot be a tag that a person puts on something. */
-export function tagKeyProblem(key: string): string | undefined {
+function tagKeyProblem(key: string): string | undefined {
   const reserved = ["aws:", "backup-export:"].find((prefix) => key.toLowerCase().startsWith(prefix));
   if (reserved !== undefined) {
     return `${shown(key)} begins with ${shown(reserved)}, which is reserved`;
@@ -20,7 +19,7 @@ export function tagKeyProblem(key: string): string | undefined {
   return undefined;
 }
 
-export const TAG_KEY_REMEDY = `tag keys have 1 to ${KEY_CHARACTERS} letters, digits, spaces and _ . : / = + - @, and begin neither with "aws:" nor with "backup-export:"`;
+const TAG_KEY_REMEDY = `tag keys have 1 to ${KEY_CHARACTERS} letters, digits, spaces and _ . : / = + - @, and begin neither with "aws:" nor with "backup-export:"`;
 
 /** A tag key of the user's. */
 export const tagKey = () =>
@@ -65,6 +64,3 @@ export const tags = () =>
     });
     return Object.fromEntries(taken);
   });
-
-/** Text as a tag's value, for the type of the schema's output. */
-export type Tags = z.output<ReturnType<typeof tags>>;
