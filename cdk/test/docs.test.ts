@@ -97,6 +97,13 @@ describe("operations.md", () => {
     }
   });
 
+  test("names the logical ids by which the bucket and its key are adopted", () => {
+    for (const [, id = ""] of operations.matchAll(/"(Storage\w+)": \{/g)) {
+      expect(resources(template())[id]?.DeletionPolicy, id).toBe("Retain");
+    }
+    expect(operations).toMatch(/"Storage\w+": \{"BucketName"/);
+  });
+
   test("says what every kind of failure means", () => {
     const body = /pub enum Kind \{(.*?)\n\}/s.exec(read("domain", "src", "failure.rs"))?.[1] ?? "";
     const kinds = [...body.matchAll(/^ {4}([A-Z]\w+),$/gm)].map(([, kind]) => kind);
