@@ -42,14 +42,12 @@ pub fn estimate_usd(manifests: &[Manifest], options: &VolumeOptions, prices: &Pr
 /// GiB-hours of the volume and seconds of the worker.
 #[expect(clippy::cast_precision_loss, reason = "an estimate: the 53 bits of a double are more than enough")]
 fn usage(manifest: &Manifest) -> (f64, f64) {
-    match &manifest.cost {
-        Some(cost) => (cost.volume_gib_hours, cost.worker_seconds as f64),
-        None => {
-            let seconds = manifest.finished_at.duration_since(manifest.started_at).as_secs_f64().max(0.0);
-            let gib = manifest.source.size_bytes as f64 / f64::from(1 << 30);
-            (gib * seconds / 3_600.0, seconds)
-        }
+    if let Some(cost) = &manifest.cost {
+        return (cost.volume_gib_hours, cost.worker_seconds as f64);
     }
+    let seconds = manifest.finished_at.duration_since(manifest.started_at).as_secs_f64().max(0.0);
+    let gib = manifest.source.size_bytes as f64 / f64::from(1 << 30);
+    (gib * seconds / 3_600.0, seconds)
 }
 
 #[cfg(test)]
@@ -60,7 +58,7 @@ mod tests {
     fn manifest(cost: Option<Cost>) -> Manifest {
         let golden = Manifest::parse(include_bytes!("../golden/manifest.json"), "").unwrap();
         let finished_at = golden.started_at + jiff::SignedDuration::from_hours(1);
-        Manifest { cost, finished_at, ..golden }
+        Manifest { finished_at, cost, ..golden }
     }
 
     fn options(volume_type: &str) -> VolumeOptions {
