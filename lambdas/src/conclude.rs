@@ -3,20 +3,22 @@
 //! What was exported and verified enters the catalog, whatever came after it. The claim is given back only when nothing is
 //! left to clean up, because it is how the reaper finds what is.
 
-use domain::conclusion::{CatalogRow, Latest};
-use domain::failure::{CaughtError, Failure, Kind, chain};
+use domain::conclusion::{CatalogRow, Fate};
+use domain::cost::{self, PRICES};
+use domain::failure::{CaughtError, Failure, Kind};
 use domain::id::{ExecutionArn, ExportId};
-use domain::manifest::Manifest;
 use domain::plan::{Decision, Plan};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::bucket::{Bucket, Condition};
+use crate::bucket::Bucket;
+use crate::catalog::Entry;
 use crate::cleanup::{self, Cleanup};
-use crate::deletion::{self, Deletion};
+use crate::deletion::Deletion;
 use crate::error::Error;
-use crate::{cause, claim};
+use crate::metric::{Emitter, Metric};
+use crate::{catalog, cause, claim};
 
 /// What the state machine passes.
 #[derive(Debug, Clone, Deserialize)]
@@ -54,6 +56,8 @@ pub struct Conclusion {
     pub bytes: u64,
     /// Whether the recovery point is gone.
     pub recovery_point_deleted: bool,
+    /// Why it was kept, where its deletion was asked for.
+    pub recovery_point_kept: Option<String>,
     /// Why it failed.
     pub failure: Option<Failure>,
 }
@@ -68,34 +72,64 @@ pub enum State {
     Failed,
 }
 
-/// How often a pointer that others write, too, is tried for.
-const TRIES: u32 = 5;
-
-/// Concludes the execution.
-pub async fn run(s3: &aws_sdk_s3::Client, request: Request, now: Timestamp) -> Result<Conclusion, Error> {
+/// Concludes the execution, and tells how it ended to whoever counts.
+pub async fn run(
+    s3: &aws_sdk_s3::Client,
+    emitter: &Emitter,
+    request: Request,
+    now: Timestamp,
+) -> Result<Conclusion, Error> {
+    let execution = request.execution.clone();
     let failure = first_failure(&request);
-    let plan = match request.plan {
-        Some(Decision::Export(plan)) => plan,
+    let (conclusion, metrics) = match request.plan {
+        Some(Decision::Export(ref plan)) => {
+            let plan = plan.clone();
+            let (conclusion, entry) = of_plan(s3, &plan, request, failure, now).await?;
+            let metrics = metrics(conclusion.state, entry.as_ref().map(|entry| (&*plan, entry)), now);
+            (conclusion, metrics)
+        }
         Some(Decision::Skip { .. } | Decision::Clean { .. }) | None => {
-            return Ok(Conclusion::failed(None, failure));
+            (Conclusion::failed(None, failure), metrics(State::Failed, None, now))
         }
     };
-    let bucket = Bucket::of(s3, &plan);
-    let recovery_point_deleted = request.deletion.is_some_and(|deletion| deletion.state == deletion::State::Deleted);
-    let row = if request.exported {
-        let row = row(&bucket, &plan, recovery_point_deleted, now).await?;
-        enter(&bucket, &plan, &row).await?;
-        Some(row)
-    } else {
-        None
-    };
+    emitter.emit(execution.as_str(), now, &metrics);
+    Ok(conclusion)
+}
+
+async fn of_plan(
+    s3: &aws_sdk_s3::Client,
+    plan: &Plan,
+    request: Request,
+    failure: Option<Failure>,
+    now: Timestamp,
+) -> Result<(Conclusion, Option<Entry>), Error> {
+    let bucket = Bucket::of(s3, plan);
+    let fate = request.deletion.map_or(Fate::Untouched, Deletion::fate);
+    let entry = if request.exported { Some(catalog::enter(&bucket, plan, &fate, now).await?) } else { None };
     let is_clean = request.cleanup_failure.is_none()
         && request.cleanup.as_ref().is_some_and(|cleanup| cleanup.state == cleanup::State::Done);
     if is_clean {
         claim::release(&bucket, &plan.claim_key, &plan.execution).await?;
     }
-    let leftovers = (!is_clean).then(|| leftovers(&plan, request.cleanup, request.cleanup_failure));
-    Ok(conclusion(&plan, row, failure, leftovers, recovery_point_deleted))
+    let leftovers = (!is_clean).then(|| leftovers(plan, request.cleanup, request.cleanup_failure));
+    let row = entry.as_ref().map(|entry| &entry.row);
+    Ok((conclusion(plan, row, failure, leftovers, fate), entry))
+}
+
+/// Both counts are told each time, so that a day without failures is a zero and not a gap.
+fn metrics(state: State, entered: Option<(&Plan, &Entry)>, now: Timestamp) -> Vec<Metric> {
+    let is = |other| usize::from(state == other);
+    let mut metrics =
+        vec![Metric::count("Exports", is(State::Exported)), Metric::count("FailedExports", is(State::Failed))];
+    if let Some((plan, Entry { row, manifests })) = entered {
+        metrics.extend([
+            Metric::bytes("ArchiveBytes", row.bytes),
+            Metric::bytes("SourceBytes", manifests.iter().map(|manifest| manifest.bytes_read).sum()),
+            Metric::seconds("ExportSeconds", plan.started_at, now),
+            Metric::usd("EstimatedCostUsd", cost::estimate_usd(manifests, &plan.volume_options, &PRICES)),
+        ]);
+    }
+    metrics
 }
 
 fn first_failure(request: &Request) -> Option<Failure> {
@@ -122,10 +156,10 @@ fn leftovers(plan: &Plan, cleanup: Option<Cleanup>, caught: Option<CaughtError>)
 /// The original failure comes first, whatever the cleanup did; a cleanup that did not end makes a success a failure.
 fn conclusion(
     plan: &Plan,
-    row: Option<CatalogRow>,
+    row: Option<&CatalogRow>,
     failure: Option<Failure>,
     leftovers: Option<String>,
-    recovery_point_deleted: bool,
+    fate: Fate,
 ) -> Conclusion {
     let mut failure = match (failure, leftovers) {
         (None, None) => None,
@@ -143,10 +177,14 @@ fn conclusion(
     Conclusion {
         state: if failure.is_none() { State::Exported } else { State::Failed },
         export_id: Some(plan.export_id.clone()),
-        catalog_key: row.as_ref().map(|_| plan.catalog_key.clone()),
-        bytes: row.as_ref().map_or(0, |row| row.bytes),
-        manifests: row.map(|row| row.manifests).unwrap_or_default(),
-        recovery_point_deleted,
+        catalog_key: row.map(|_| plan.catalog_key.clone()),
+        bytes: row.map_or(0, |row| row.bytes),
+        manifests: row.map(|row| row.manifests.clone()).unwrap_or_default(),
+        recovery_point_deleted: fate == Fate::Deleted,
+        recovery_point_kept: match fate {
+            Fate::Kept(why) => Some(why),
+            Fate::Untouched | Fate::Deleted => None,
+        },
         failure,
     }
 }
@@ -160,49 +198,11 @@ impl Conclusion {
             manifests: Vec::new(),
             bytes: 0,
             recovery_point_deleted: false,
+            recovery_point_kept: None,
             failure: Some(
                 failure
                     .unwrap_or_else(|| Failure::new(Kind::Internal, "concluded without a plan and without a failure")),
             ),
         }
     }
-}
-
-async fn row(bucket: &Bucket, plan: &Plan, deleted: bool, now: Timestamp) -> Result<CatalogRow, Error> {
-    let mut manifests = Vec::new();
-    for volume in &plan.volumes {
-        let key = volume.manifest_key();
-        let wrong = |why: String| Error::new(Kind::VerificationFailed, format!("read the manifest {key}: {why}"));
-        let object = bucket.get(&key).await?.ok_or_else(|| wrong("it is not there".into()))?;
-        let manifest = Manifest::parse(&object.bytes, volume.prefix.as_str()).map_err(|error| wrong(chain(&error)))?;
-        if manifest.export_id.as_ref() != Some(&plan.export_id) {
-            return Err(wrong("it is of another export".into()));
-        }
-        manifests.push(manifest);
-    }
-    Ok(CatalogRow::new(plan, &manifests, deleted, now))
-}
-
-async fn enter(bucket: &Bucket, plan: &Plan, row: &CatalogRow) -> Result<(), Error> {
-    // A row that is there already was written by an earlier try of this call, and says the same.
-    bucket.put(&plan.catalog_key, row.to_json_line(), Condition::Absent).await?;
-    let latest = row.latest(&plan.catalog_key);
-    for _ in 0..TRIES {
-        let current = bucket.get(&plan.latest_key).await?;
-        let condition = match &current {
-            None => Condition::Absent,
-            Some(object) => match serde_json::from_slice::<Latest>(&object.bytes) {
-                Ok(other) if !latest.supersedes(&other) => return Ok(()),
-                // One that cannot be read points nowhere.
-                Ok(_) | Err(_) => Condition::Unchanged(&object.etag),
-            },
-        };
-        if bucket.put(&plan.latest_key, latest.to_json(), condition).await? {
-            return Ok(());
-        }
-    }
-    Err(Error::new(
-        Kind::Unavailable,
-        format!("move the pointer {}: other exports move it all the time", plan.latest_key),
-    ))
 }
