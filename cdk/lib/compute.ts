@@ -166,9 +166,8 @@ function retryStrategy(spot: boolean): CfnJobDefinition.RetryStrategyProperty {
     evaluateOnExit: [
       { onStatusReason: "Host EC2*", action: "RETRY" },
       ...["75", "137", "143"].map((onExitCode) => ({ onExitCode, action: "RETRY" })),
-      // What no rule matches is retried: end the list.
+      // What no rule matches is retried: end the list, which Batch limits to five.
       { onReason: "*", action: "EXIT" },
-      { onExitCode: "*", action: "EXIT" },
     ],
   };
 }

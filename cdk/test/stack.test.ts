@@ -183,7 +183,6 @@ describe("compute", () => {
           { OnExitCode: "137", Action: "RETRY" },
           { OnExitCode: "143", Action: "RETRY" },
           { OnReason: "*", Action: "EXIT" },
-          { OnExitCode: "*", Action: "EXIT" },
         ],
       },
     });
