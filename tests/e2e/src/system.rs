@@ -47,10 +47,7 @@ pub struct System {
 impl System {
     /// Starts a cloud and deploys the stack to it.
     pub async fn start(settings: Settings) -> Result<Self> {
-        let names = settings.cloud.names();
-        let zones: Vec<String> = settings.cloud.zones.iter().map(|zone| format!("{}{zone}", names.region)).collect();
-        let zones: Vec<&str> = zones.iter().map(String::as_str).collect();
-        let mut stack = stack::stack(&names, &zones, &settings.environment)?;
+        let mut stack = stack::stack(&settings.cloud, &settings.environment)?;
         if let Some(machine) = &mut stack.state_machine {
             machine.timeout_seconds = settings.root_timeout_seconds;
         }
