@@ -1,0 +1,76 @@
+import { ArnFormat, Stack } from "aws-cdk-lib";
+import type { Conditions } from "./permission.js";
+import type { Settings } from "./settings/index.js";
+
+/** On every volume and job that an export creates, from the call that creates it. The same names stand in `domain::tag`. */
+export const EXPORT_ID_TAG = "backup-export:export-id";
+/** The ARN of the execution that created it. */
+export const EXECUTION_TAG = "backup-export:execution";
+/** On the hosts of the worker: the name of the installation. */
+export const INSTALLATION_TAG = "backup-export:installation";
+
+/** The namespace of the metrics that the Lambdas write. */
+export const METRICS = "BackupExport";
+
+/** The names of one installation, and the ARNs that follow from names alone. */
+export class Installation {
+  constructor(
+    readonly stack: Stack,
+    readonly settings: Settings,
+  ) {}
+
+  /** The state machine's name. It is given, because the roles of its own functions mention it. */
+  get name(): string {
+    return this.settings.prefix;
+  }
+
+  get stateMachineArn(): string {
+    return this.arn("states", "stateMachine", this.name, ArnFormat.COLON_RESOURCE_NAME);
+  }
+
+  /** Of the executions of this installation, as a pattern. */
+  get executionArns(): string {
+    return this.arn("states", "execution", `${this.name}:*`, ArnFormat.COLON_RESOURCE_NAME);
+  }
+
+  /** Names of Glue and Athena hold no hyphen in SQL without quotes. */
+  get databaseName(): string {
+    return this.name.replaceAll("-", "_");
+  }
+
+  get vaultArn(): string {
+    return this.settings.vault.arn ?? this.arn("backup", "backup-vault", this.settings.vault.name, ArnFormat.COLON_RESOURCE_NAME);
+  }
+
+  arn(service: string, resource: string, resourceName: string, arnFormat = ArnFormat.SLASH_RESOURCE_NAME): string {
+    return this.stack.formatArn({ service, resource, resourceName, arnFormat });
+  }
+
+  /** An ARN of EC2 without an account: snapshots and images. */
+  sharedArn(resource: "snapshot" | "image"): string {
+    return this.stack.formatArn({ service: "ec2", account: "", resource, resourceName: "*" });
+  }
+
+  /** Volumes, and jobs, that an execution of this installation created. */
+  get created(): Conditions {
+    const security = this.settings.securityTag;
+    return {
+      StringLike: { [`aws:ResourceTag/${EXECUTION_TAG}`]: this.executionArns },
+      ...(security && { StringEquals: { [`aws:ResourceTag/${security.key}`]: security.value } }),
+    };
+  }
+
+  /** Calls that put the tags on what they create. */
+  get creating(): Conditions {
+    const security = this.settings.securityTag;
+    return {
+      StringLike: { [`aws:RequestTag/${EXECUTION_TAG}`]: this.executionArns, [`aws:RequestTag/${EXPORT_ID_TAG}`]: "exp-*" },
+      ...(security && { StringEquals: { [`aws:RequestTag/${security.key}`]: security.value } }),
+    };
+  }
+
+  /** Jobs, which carry our tags alone. */
+  get createdJobs(): Conditions {
+    return { StringLike: { [`aws:ResourceTag/${EXECUTION_TAG}`]: this.executionArns } };
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * Bounds of numbers, both included. Where the plan Lambda reads the same number, `domain::settings` has the same bounds:
+ * a test compares them.
+ */
+export interface Bounds {
+  readonly least: number;
+  readonly most: number;
+  readonly unit: string;
+}
+
+const bounds = (least: number, most: number, unit: string): Bounds => ({ least, most, unit });
+
+/** S3 counts days in 32 bits. */
+const S3_DAYS = 2_147_483_647;
+
+export const LIMITS = {
+  /** 0 is off, as an absent number. */
+  lifecycleDays: bounds(0, S3_DAYS, "days"),
+  /** A hundred years, as S3 has it. */
+  objectLockDays: bounds(1, 36_500, "days"),
+  minimumRecoveryPoints: bounds(0, 10_000, "recovery points"),
+  compressionLevel: { gzip: bounds(1, 12, "level"), zstd: bounds(1, 22, "level") },
+  throughputMib: bounds(125, 2_000, "MiB/s"),
+  iops: bounds(100, 256_000, "IOPS"),
+  iopsOfType: { gp3: bounds(3_000, 80_000, "IOPS"), io1: bounds(100, 64_000, "IOPS"), io2: bounds(100, 256_000, "IOPS") },
+  initializationRateMib: bounds(100, 300, "MiB/s"),
+  restoreTimeoutMinutes: bounds(1, 1_440, "minutes"),
+  exportTimeoutHours: bounds(1, 168, "hours"),
+  maxVcpus: bounds(1, 100_000, "vCPUs"),
+  jobVcpus: bounds(1, 192, "vCPUs"),
+  /** The worker stays below 512 MiB; the page cache and the runtime want some as well. */
+  jobMemoryMib: bounds(1_024, 1_048_576, "MiB"),
+  /** The ECS image takes 30 GiB. */
+  rootDiskGib: bounds(30, 16_384, "GiB"),
+  availabilityZones: bounds(1, 6, "zones"),
+  maxStarts: bounds(1, 1_000, "executions a day"),
+  lookBackDays: bounds(1, 36_500, "days"),
+  /** The state machine itself ends an execution after 30 days. */
+  alarmAfterHours: bounds(1, 720, "hours"),
+} as const;
+
+/** What CloudWatch Logs offers. */
+export const LOG_RETENTION_DAYS: readonly number[] = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+];
+
+/** AWS takes 50 tags; ours and those of CloudFormation want room. */
+export const MOST_TAGS = 40;
+
+/** gp3 carries a quarter of a MiB/s for each of its IOPS. */
+export const IOPS_PER_THROUGHPUT_MIB = 4;

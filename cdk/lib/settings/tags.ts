@@ -1,0 +1,66 @@
+import { MOST_TAGS } from "./limits.js";
+import { shown } from "./problem.js";
+import { fromJson, value } from "./value.js";
+
+/** What every service takes. */
+const CHARACTERS = /^[\p{L}\p{N}\p{Zs}_.:/=+\-@]*$/u;
+const KEY_CHARACTERS = 128;
+const VALUE_CHARACTERS = 256;
+
+/** Why `key` cannot be a tag that a person puts on something. */
+function tagKeyProblem(key: string): string | undefined {
+  const reserved = ["aws:", "backup-export:"].find((prefix) => key.toLowerCase().startsWith(prefix));
+  if (reserved !== undefined) {
+    return `${shown(key)} begins with ${shown(reserved)}, which is reserved`;
+  }
+  if (key.trim() === "" || key.length > KEY_CHARACTERS || !CHARACTERS.test(key)) {
+    return `${shown(key)} is no tag key`;
+  }
+  return undefined;
+}
+
+const TAG_KEY_REMEDY = `tag keys have 1 to ${KEY_CHARACTERS} letters, digits, spaces and _ . : / = + - @, and begin neither with "aws:" nor with "backup-export:"`;
+
+/** A tag key of the user's. */
+export const tagKey = () =>
+  value((given, refuse): string => {
+    const key = typeof given === "string" ? given.trim() : undefined;
+    const problem = key === undefined ? `is ${shown(given)}, not text` : tagKeyProblem(key);
+    return key === undefined || problem !== undefined ? refuse(problem ?? "", TAG_KEY_REMEDY) : key;
+  });
+
+/** An object of tags. Their values may be empty, and spaces in them count. */
+export const tags = () =>
+  value((given, refuse): Record<string, string> => {
+    const read = fromJson(given);
+    if (typeof read !== "object" || read === null || Array.isArray(read)) {
+      return refuse(`is ${shown(given)}, not an object`, 'write {"key": "value"}');
+    }
+    const entries = Object.entries(read);
+    if (entries.length > MOST_TAGS) {
+      refuse(`has ${entries.length} tags`, `name ${MOST_TAGS} at most: AWS takes 50, and some are added`);
+    }
+    const seen = new Map<string, string>();
+    const taken = entries.flatMap(([key, one]): [string, string][] => {
+      const problem = tagKeyProblem(key);
+      if (problem !== undefined) {
+        refuse(problem, TAG_KEY_REMEDY, [key]);
+      }
+      // Roles do not tell them apart.
+      const twin = seen.get(key.toLowerCase());
+      if (twin !== undefined) {
+        refuse(`differs from ${shown(twin)} in case alone`, "keep one of them: IAM takes them for the same", [key]);
+      }
+      seen.set(key.toLowerCase(), key);
+      const plain = typeof one === "boolean" || (typeof one === "number" && Number.isInteger(one)) ? String(one) : one;
+      if (typeof plain !== "string") {
+        refuse(`is ${shown(one)}, not text`, "write it in quotes", [key]);
+        return [];
+      }
+      if (plain.length > VALUE_CHARACTERS || !CHARACTERS.test(plain)) {
+        refuse(`${shown(plain)} is no tag value`, `tag values have up to ${VALUE_CHARACTERS} letters, digits, spaces and _ . : / = + - @`, [key]);
+      }
+      return [[key, plain]];
+    });
+    return Object.fromEntries(taken);
+  });

@@ -1,0 +1,40 @@
+import { App } from "aws-cdk-lib";
+import { Template } from "aws-cdk-lib/assertions";
+import { BUNDLING_STACKS, DISABLE_ASSET_STAGING_CONTEXT, PATH_METADATA_ENABLE_CONTEXT } from "aws-cdk-lib/cx-api";
+import { FLAGS } from "../lib/flags.js";
+import { parse } from "../lib/settings/index.js";
+import { BackupExportStack } from "../lib/stack.js";
+
+/** A resource of a template, as far as tests look into it. */
+export interface Resource {
+  readonly Type: string;
+  readonly Properties?: Readonly<Record<string, unknown>>;
+  readonly Metadata?: Readonly<Record<string, unknown>>;
+  readonly DeletionPolicy?: string;
+}
+
+/** The stack of these settings, in an app that compiles no Lambda. */
+export function stackOf(context: Readonly<Record<string, unknown>> = {}): BackupExportStack {
+  return new BackupExportStack(appOf(), parse({ backupVault: "Default", ...context }));
+}
+
+/** An app as the program makes it, but one that compiles nothing. */
+export function appOf(outdir?: string): App {
+  return new App({
+    analyticsReporting: false,
+    outdir,
+    context: { [PATH_METADATA_ENABLE_CONTEXT]: true },
+    // Tests look at the template alone: nothing is compiled or copied.
+    postCliContext: { ...FLAGS, [BUNDLING_STACKS]: [], [DISABLE_ASSET_STAGING_CONTEXT]: true },
+  });
+}
+
+/** Its template. */
+export function template(context: Readonly<Record<string, unknown>> = {}): Template {
+  return Template.fromStack(stackOf(context));
+}
+
+/** Its resources, by logical id. */
+export function resources(from: Template): Readonly<Record<string, Resource>> {
+  return (from.toJSON() as { readonly Resources: Readonly<Record<string, Resource>> }).Resources;
+}
