@@ -25,6 +25,8 @@ pub const PARTITION_TABLE: &str = "partition-table.json";
 pub const ERROR: &str = "error.json";
 /// Everything under this prefix is the archives themselves.
 pub const DATA: &str = "data/";
+/// Everything under this prefix is a row of a finished export.
+pub const EXPORTS: &str = "catalog/exports/";
 /// Everything under this prefix says who is exporting.
 pub const CLAIMS: &str = "claims/";
 
@@ -100,7 +102,7 @@ impl Subject<'_> {
 
     /// The row that says that the export is finished.
     pub fn catalog_key(&self) -> String {
-        format!("catalog/exports/{}/{}.json", self.catalog_partition(), self.export_id)
+        format!("{EXPORTS}{}/{}.json", self.catalog_partition(), self.export_id)
     }
 
     /// The pointer to the newest finished export of the resource.

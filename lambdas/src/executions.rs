@@ -3,6 +3,7 @@
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::ExecutionStatus;
 use domain::id::ExecutionArn;
+use domain::settings::Environment;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::aws::Failure;
@@ -25,6 +26,16 @@ pub async fn is_running(
         Err(failure) if failure.is(&["ExecutionDoesNotExist"]) => Ok(now.duration_since(seen_at) < SETTLED),
         Err(failure) => Err(failure.during(format!("describe the execution {execution}"))),
     }
+}
+
+/// `STATE_MACHINE_ARN`, which must be the ARN of one.
+pub fn state_machine(env: &mut Environment<'_>) -> Option<String> {
+    let arn: String = env.required("STATE_MACHINE_ARN")?;
+    if arn.contains(":stateMachine:") {
+        return Some(arn);
+    }
+    env.problem(format!("STATE_MACHINE_ARN is {arn:?}: it is not the ARN of a state machine"));
+    None
 }
 
 /// Whether `execution` is one of `state_machine`: another installation in the same account cleans up after itself.

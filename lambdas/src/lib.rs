@@ -1,4 +1,4 @@
-//! The Lambdas of AWS Backup Export, one for each state of the state machine, and the reaper.
+//! The Lambdas of AWS Backup Export, one for each state of the state machine, the reaper and the reconciler.
 //!
 //! Lambdas decide, the state machine routes: every one of them answers at once, is safe to call twice, and fails with
 //! a [failure kind](domain::failure::Kind) as its `errorType`. Each binary is a few lines; what it decides is in the module of its name.
@@ -13,8 +13,10 @@ pub mod conclude;
 pub mod deletion;
 pub mod error;
 pub mod executions;
+pub mod metric;
 pub mod plan;
 pub mod reaper;
+pub mod reconciler;
 pub mod restore;
 pub mod runtime;
 pub mod volume;

@@ -10,6 +10,7 @@ use domain::claim::Claim;
 use domain::event::{self, ExportRequest, Input};
 use domain::failure::Kind;
 use domain::id::{ExecutionArn, ExportId, ImageId, InvalidId, SnapshotId};
+use domain::key::EXPORTS;
 use domain::plan::{Decision, Plan};
 use domain::planning::{self, DeviceFacts, Facts, ImageFacts, SnapshotFacts};
 use domain::recovery_point::Image;
@@ -96,7 +97,7 @@ impl Planner {
     async fn without_recovery_point(&self, export: &ExportRequest) -> Result<Decision, Error> {
         let export_id = ExportId::derive(&export.recovery_point, export.generation);
         let name = format!("/{export_id}.json");
-        let rows = self.bucket.list("catalog/exports/").await?;
+        let rows = self.bucket.list(EXPORTS).await?;
         if let Some(row) = rows.iter().find(|row| row.key.ends_with(&name)) {
             return Ok(finished(&export_id, &row.key));
         }

@@ -37,12 +37,7 @@ impl Settings {
         let mut env = Environment::new(lookup);
         let bucket = env.required("EXPORT_BUCKET");
         let owner = env.required("EXPORT_BUCKET_OWNER");
-        let state_machine: Option<String> = env.required("STATE_MACHINE_ARN");
-        if let Some(arn) = &state_machine
-            && !arn.contains(":stateMachine:")
-        {
-            env.problem(format!("STATE_MACHINE_ARN is {arn:?}: it is not the ARN of a state machine"));
-        }
+        let state_machine = executions::state_machine(&mut env);
         let settings = bucket.zip(owner).zip(state_machine).map(|((bucket, bucket_owner), state_machine)| Self {
             bucket,
             bucket_owner,

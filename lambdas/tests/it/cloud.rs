@@ -1,7 +1,9 @@
 //! As much of S3, EC2, Batch, AWS Backup and Step Functions as the Lambdas speak to, behind the SDK's HTTP client: requests and
 //! answers have AWS's real shapes, and any call can be made to fail, or its answer to be lost.
 
-use std::collections::BTreeMap;
+mod control;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,6 +35,12 @@ pub(crate) struct State {
     pub(crate) vault: String,
     /// Whether a deletion leaves the recovery point in this status.
     pub(crate) after_deletion: Option<String>,
+    /// The recovery points that the vault lists, as AWS Backup describes them.
+    pub(crate) listed: Vec<Value>,
+    /// Name and input of the executions that were started.
+    pub(crate) started: Vec<(String, Value)>,
+    /// Names that Step Functions will not take again.
+    pub(crate) taken_names: BTreeSet<String>,
     /// Execution ARN to status.
     pub(crate) executions: BTreeMap<String, String>,
     /// XML of DescribeSnapshots' items.
@@ -197,6 +205,7 @@ impl State {
             "ec2" => fields["Action"].clone(),
             "batch" => path.trim_start_matches("v1/").to_owned(),
             "states" => request.headers().get("x-amz-target").unwrap().split_once('.').unwrap().1.to_owned(),
+            _ if path.ends_with("/recovery-points") || path.ends_with("/recovery-points/") => "LIST".to_owned(),
             _ => method.to_owned(),
         };
         let call = format!("{service}:{action}");
@@ -213,8 +222,8 @@ impl State {
             "s3" => self.s3(request, &path, &query, body),
             "ec2" => self.ec2(&fields),
             "batch" => self.batch(&action, &serde_json::from_slice(&body).unwrap()),
-            "states" => self.states(&serde_json::from_slice(&body).unwrap()),
-            _ => self.backup(method),
+            "states" => self.states(&action, &serde_json::from_slice(&body).unwrap()),
+            _ => self.backup(&action, &query),
         };
         (!matches!(effect, Some(Effect::LoseAnswer))).then_some(answer)
     }
@@ -364,37 +373,6 @@ impl State {
             .map(|(id, (name, status))| json!({"jobId": id, "jobName": name, "status": status}))
             .collect();
         (200, json!({ "jobSummaryList": jobs }).to_string())
-    }
-
-    fn states(&mut self, body: &Value) -> Answer {
-        let arn = body["executionArn"].as_str().unwrap();
-        match self.executions.get(arn) {
-            Some(status) => (
-                200,
-                json!({
-                    "executionArn": arn, "stateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export",
-                    "status": status, "startDate": 1
-                })
-                .to_string(),
-            ),
-            None => (400, error("states", "ExecutionDoesNotExist")),
-        }
-    }
-
-    fn backup(&mut self, method: &str) -> Answer {
-        let Some(status) = self.recovery_point.clone() else {
-            return (400, error("backup", "ResourceNotFoundException"));
-        };
-        if method == "DELETE" {
-            self.recovery_point.clone_from(&self.after_deletion);
-            return (200, String::new());
-        }
-        let point = json!({
-            "BackupVaultName": self.vault, "BackupVaultArn": "arn:aws:backup:us-east-1:123456789012:backup-vault:Default",
-            "ResourceArn": "arn:aws:ec2:us-east-1:123456789012:volume/vol-0aaaaaaaaaaaaaaaa", "ResourceType": "EBS",
-            "Status": status, "CreationDate": 1_793_588_645, "IsEncrypted": true, "BackupSizeInBytes": 8_589_934_592_u64
-        });
-        (200, point.to_string())
     }
 }
 

@@ -8,5 +8,6 @@ mod conclude;
 mod deletion;
 mod plan;
 mod reaper;
+mod reconciler;
 mod restore;
 mod sample;

@@ -1,0 +1,23 @@
+//! Decides which recovery points of the vault lack an export, and starts a few of them.
+
+use backup_export_lambdas::metric::Emitter;
+use backup_export_lambdas::reconciler::{Reconciler, Settings};
+use backup_export_lambdas::runtime;
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = runtime::config().await;
+    let reconciler = Settings::read(&runtime::variable).map(|settings| Reconciler {
+        backup: aws_sdk_backup::Client::new(&config),
+        s3: runtime::s3(&config),
+        sfn: aws_sdk_sfn::Client::new(&config),
+        settings,
+        metrics: Emitter::stdout(),
+    });
+    runtime::serve(|_: Value| async {
+        let reconciler = reconciler.as_ref().map_err(Clone::clone)?;
+        reconciler.run(jiff::Timestamp::now()).await
+    })
+    .await
+}

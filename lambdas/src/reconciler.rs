@@ -1,0 +1,319 @@
+//! The reconciler: starts the exports whose events were missed.
+//!
+//! Called every day. Events are best effort, rules can be off, and a vault may be older than the installation: what the vault
+//! holds and the bucket lacks is started, newest first and a few at a time. It starts executions and does nothing else; whether there is
+//! something to export is still decided by [`crate::plan`].
+
+pub mod decision;
+
+use std::collections::BTreeSet;
+
+use aws_smithy_types::DateTime;
+use domain::id::{AccountId, BucketName, ExportId, VaultName};
+use domain::key::{CLAIMS, EXPORTS};
+use domain::settings::{Environment, InvalidSettings};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde_json::json;
+
+use self::decision::{Candidate, Findings, Known, Listed};
+use crate::aws::Failure;
+use crate::bucket::{self, Bucket};
+use crate::error::Error;
+use crate::executions;
+use crate::metric::{Emitter, Metric};
+
+/// The environment of the reconciler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `EXPORT_BUCKET`.
+    pub bucket: BucketName,
+    /// `EXPORT_BUCKET_OWNER`.
+    pub bucket_owner: AccountId,
+    /// `STATE_MACHINE_ARN`: what it starts.
+    pub state_machine: String,
+    /// `BACKUP_VAULT_NAME`.
+    pub vault: VaultName,
+    /// `RESOURCE_TYPES`: JSON list of AWS Backup's names. Never empty.
+    pub resource_types: Vec<String>,
+    /// `RECONCILE_MAX_STARTS`: how many executions one run may start.
+    pub max_starts: usize,
+    /// `RECONCILE_DRY_RUN`: say what would be started, start nothing.
+    pub dry_run: bool,
+    /// `RECONCILE_LOOK_BACK_DAYS`: older recovery points are left alone; absent: none is.
+    pub look_back_days: Option<u32>,
+}
+
+impl Settings {
+    /// Reads and checks all of them.
+    pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
+        let mut env = Environment::new(lookup);
+        let bucket = env.required("EXPORT_BUCKET");
+        let bucket_owner = env.required("EXPORT_BUCKET_OWNER");
+        let state_machine = executions::state_machine(&mut env);
+        let vault = env.required("BACKUP_VAULT_NAME");
+        let resource_types = resource_types(&mut env);
+        // Twenty exports at once fit the default quotas of EBS and Batch; the next run goes on.
+        let max_starts = env.number("RECONCILE_MAX_STARTS", 1, 1_000).unwrap_or(20);
+        let dry_run = env.choice("RECONCILE_DRY_RUN", &[("false", false), ("true", true)]);
+        let look_back_days = env.number("RECONCILE_LOOK_BACK_DAYS", 1, 36_500);
+        let settings = (|| {
+            Some(Self {
+                bucket: bucket?,
+                bucket_owner: bucket_owner?,
+                state_machine: state_machine?,
+                vault: vault?,
+                resource_types: resource_types?,
+                max_starts: usize::try_from(max_starts).ok()?,
+                dry_run: dry_run?,
+                look_back_days,
+            })
+        })();
+        env.finish(settings)
+    }
+}
+
+fn resource_types(env: &mut Environment<'_>) -> Option<Vec<String>> {
+    let text: String = env.required("RESOURCE_TYPES")?;
+    match serde_json::from_str::<Vec<String>>(&text) {
+        Ok(types) if types.is_empty() || types.iter().any(|name| name.trim().is_empty()) => {
+            env.problem("RESOURCE_TYPES names no type, or an empty one".into());
+            None
+        }
+        Ok(types) => Some(types),
+        Err(error) => {
+            env.problem(format!("RESOURCE_TYPES is not a JSON list of strings such as [\"EBS\", \"EC2\"]: {error}"));
+            None
+        }
+    }
+}
+
+/// What the reconciler works with.
+#[derive(Debug, Clone)]
+pub struct Reconciler {
+    /// AWS Backup.
+    pub backup: aws_sdk_backup::Client,
+    /// S3.
+    pub s3: aws_sdk_s3::Client,
+    /// Step Functions.
+    pub sfn: aws_sdk_sfn::Client,
+    /// Its settings.
+    pub settings: Settings,
+    /// Where its metrics go.
+    pub metrics: Emitter,
+}
+
+/// What it found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Recovery points in the vault, within the look-back.
+    pub recovery_points: usize,
+    /// Those with a finished export.
+    pub exported: usize,
+    /// Those with a claim.
+    pub running: usize,
+    /// Those that cannot be exported as they are.
+    pub not_usable: usize,
+    /// Those of types that are not asked for or not supported, by type.
+    pub other_types: std::collections::BTreeMap<String, usize>,
+    /// The exports that were started.
+    pub started: Vec<Started>,
+    /// The exports that would have been, were it not a dry run. Some of them may have been tried before.
+    pub would_start: Vec<Started>,
+    /// How many were started at the same age before: they ended without a finished export.
+    pub tried_before: usize,
+    /// How many are left for the next run.
+    pub left: usize,
+}
+
+/// An export that is or would be started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Started {
+    /// The recovery point.
+    pub recovery_point_arn: String,
+    /// The name of the execution.
+    pub execution_name: String,
+}
+
+/// Starts that are under way at the same time: what is tried before costs a call as well, and there may be thousands.
+const CONCURRENT_STARTS: usize = 4;
+
+/// What came of a start.
+enum Outcome {
+    Started,
+    TriedBefore,
+}
+
+impl Reconciler {
+    /// Starts what is missing.
+    pub async fn run(&self, now: Timestamp) -> Result<Report, Error> {
+        let settings = &self.settings;
+        let bucket = Bucket::new(&self.s3, &settings.bucket, &settings.bucket_owner);
+        let points = self.points(now).await?;
+        // In this order: the row of an export is there before its claim goes, so one that ends meanwhile is in one of the lists.
+        let claimed = export_ids(&bucket.list(CLAIMS).await?);
+        let exported = export_ids(&bucket.list(EXPORTS).await?);
+        let findings = decision::sort_out(points, &settings.resource_types, &Known { claimed, exported }, now);
+        let (mut report, candidates) = Report::new(findings);
+        let unexported = candidates.len();
+        let result = if settings.dry_run {
+            report.would_start = candidates.iter().take(settings.max_starts).map(Started::of).collect();
+            Ok(())
+        } else {
+            self.start_all(candidates, &mut report).await
+        };
+        report.left = unexported - report.started.len() - report.would_start.len() - report.tried_before;
+        let metrics = [
+            Metric::count("UnexportedRecoveryPoints", unexported),
+            Metric::count("StartedExports", report.started.len()),
+        ];
+        self.metrics.emit(&settings.state_machine, now, &metrics);
+        result.map(|()| report)
+    }
+
+    async fn points(&self, now: Timestamp) -> Result<Vec<Listed>, Error> {
+        let vault = &self.settings.vault;
+        let since = self.settings.look_back_days.map(|days| {
+            let back = SignedDuration::from_hours(i64::from(days) * 24);
+            DateTime::from_secs(now.checked_sub(back).unwrap_or(Timestamp::UNIX_EPOCH).as_second())
+        });
+        let mut pages = self
+            .backup
+            .list_recovery_points_by_backup_vault()
+            .backup_vault_name(vault.as_str())
+            .set_by_created_after(since)
+            .into_paginator()
+            .items()
+            .send();
+        let mut points = Vec::new();
+        while let Some(point) = pages.next().await {
+            let point = point.map_err(|error| {
+                Failure::of(&error).during(format!("list the recovery points of the vault {vault}"))
+            })?;
+            points.push(Listed {
+                arn: point.recovery_point_arn.unwrap_or_default(),
+                status: point.status.map_or_else(String::new, |status| status.as_str().to_owned()),
+                resource_type: point.resource_type.unwrap_or_default(),
+                created_at: point.creation_date.and_then(|date| Timestamp::from_second(date.secs()).ok()),
+            });
+        }
+        Ok(points)
+    }
+
+    /// An error ends the run: what fails once mostly fails for every other, and another run is safe.
+    async fn start_all(&self, candidates: Vec<Candidate>, report: &mut Report) -> Result<(), Error> {
+        let mut waiting = candidates.into_iter();
+        loop {
+            let room = (self.settings.max_starts - report.started.len()).min(CONCURRENT_STARTS);
+            let calls: Vec<_> = waiting
+                .by_ref()
+                .take(room)
+                .map(|candidate| {
+                    let started = Started::of(&candidate);
+                    (started, tokio::spawn(self.clone().start(candidate)))
+                })
+                .collect();
+            if calls.is_empty() {
+                return Ok(());
+            }
+            let mut failed = None;
+            for (started, call) in calls {
+                match call.await.expect("a start is neither cancelled nor does it panic") {
+                    Ok(Outcome::Started) => report.started.push(started),
+                    Ok(Outcome::TriedBefore) => report.tried_before += 1,
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            if let Some(error) = failed {
+                let number = report.started.len();
+                let message = format!("{error}; {number} exports were started before");
+                return Err(Error::new(error.kind, message));
+            }
+        }
+    }
+
+    async fn start(self, candidate: Candidate) -> Result<Outcome, Error> {
+        let Candidate { arn, execution_name, .. } = candidate;
+        let input = json!({"recoveryPointArn": arn, "backupVaultName": self.settings.vault});
+        let result = self
+            .sfn
+            .start_execution()
+            .state_machine_arn(&self.settings.state_machine)
+            .name(&execution_name)
+            .input(input.to_string())
+            .send()
+            .await;
+        match result.map_err(|error| Failure::of(&error)) {
+            Ok(_) => {
+                tracing::info!(recovery_point = %arn, execution = %execution_name, "started the export of a recovery point");
+                Ok(Outcome::Started)
+            }
+            Err(failure) if failure.is(&["ExecutionAlreadyExists"]) => Ok(Outcome::TriedBefore),
+            Err(failure) => Err(failure.during(format!("start the export of {arn} as {execution_name}"))),
+        }
+    }
+}
+
+impl Report {
+    fn new(findings: Findings) -> (Self, Vec<Candidate>) {
+        let Findings { recovery_points, exported, running, not_usable, other_types, candidates } = findings;
+        let report = Self { recovery_points, exported, running, not_usable, other_types, ..Self::default() };
+        (report, candidates)
+    }
+}
+
+impl Started {
+    fn of(candidate: &Candidate) -> Self {
+        Self { recovery_point_arn: candidate.arn.to_string(), execution_name: candidate.execution_name.clone() }
+    }
+}
+
+/// The export ids by which objects are named.
+fn export_ids(objects: &[bucket::Listed]) -> BTreeSet<ExportId> {
+    objects.iter().filter_map(|object| object.key.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(changes: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
+        let mut variables = std::collections::BTreeMap::from([
+            ("EXPORT_BUCKET", "exports"),
+            ("EXPORT_BUCKET_OWNER", "123456789012"),
+            ("STATE_MACHINE_ARN", "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export"),
+            ("BACKUP_VAULT_NAME", "Default"),
+            ("RESOURCE_TYPES", r#"["EBS"]"#),
+        ]);
+        variables.extend(changes.iter().copied());
+        Settings::read(&|name| variables.get(name).map(|value| (*value).to_owned()))
+    }
+
+    #[test]
+    fn a_run_starts_a_few_and_looks_at_everything_unless_told_otherwise() {
+        let settings = read(&[]).unwrap();
+        assert_eq!((settings.max_starts, settings.dry_run, settings.look_back_days), (20, false, None));
+        let settings = read(&[("RECONCILE_DRY_RUN", "true"), ("RECONCILE_LOOK_BACK_DAYS", "30")]).unwrap();
+        assert_eq!((settings.dry_run, settings.look_back_days), (true, Some(30)));
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let error = read(&[
+            ("EXPORT_BUCKET", ""),
+            ("EXPORT_BUCKET_OWNER", "me"),
+            ("STATE_MACHINE_ARN", "backup-export"),
+            ("BACKUP_VAULT_NAME", "a b"),
+            ("RESOURCE_TYPES", "EBS"),
+            ("RECONCILE_MAX_STARTS", "0"),
+            ("RECONCILE_DRY_RUN", "yes"),
+            ("RECONCILE_LOOK_BACK_DAYS", "-1"),
+        ])
+        .unwrap_err();
+        assert_eq!(error.problems.len(), 8, "{error}");
+        assert!(read(&[("RESOURCE_TYPES", "[]")]).is_err());
+        assert!(read(&[("RESOURCE_TYPES", r#"[""]"#)]).is_err());
+    }
+}
