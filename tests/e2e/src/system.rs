@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use local_cloud::{ExecutionResult, LocalCloud, Options};
+use local_cloud::{ExecutionResult, LocalCloud, Message, Options};
 use serde_json::{Value, json};
 
 use crate::stack::{self, BUCKET, STATE_MACHINE, VAULT};
@@ -109,6 +109,12 @@ impl System {
             }
         }
         Ok(())
+    }
+
+    /// What people were told so far.
+    pub async fn messages(&self) -> Result<Vec<Message>> {
+        self.cloud.wait_for_deliveries(EXPORT_TIMEOUT).await?;
+        Ok(self.cloud.messages())
     }
 
     /// Takes the cloud down; fails if anything is left that an export created.

@@ -1,0 +1,113 @@
+//! What is deployed and what the programs expect are one: variables, names, rules.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use backup_export_e2e::stack::{self, FAILURES_TOPIC, REAPER_SCHEDULE, SUCCESSES_TOPIC};
+use backup_export_lambdas::{reaper, reconciler};
+use domain::settings::{self, InvalidSettings};
+use local_cloud::{FunctionSpec, Options, Stack, Target, TargetSpec};
+
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+fn deployed() -> Result<Stack> {
+    stack::stack(&Options::default(), &BTreeMap::new())
+}
+
+/// Reads the settings of a function as its program does.
+fn read(function: &str, lookup: Lookup<'_>) -> Result<Result<(), InvalidSettings>> {
+    Ok(match function {
+        "plan" => settings::Settings::read(lookup).map(drop),
+        "reaper" => reaper::Settings::read(lookup).map(drop),
+        "reconciler" => reconciler::Settings::read(lookup).map(drop),
+        "start-restore" | "check-restore" | "delete-recovery-point" | "cleanup" | "conclude" => Ok(()),
+        other => bail!("nobody knows what the function {other} reads"),
+    })
+}
+
+/// Every way in which a function's variables and what its program reads differ.
+fn drift(function: &FunctionSpec) -> Result<Vec<String>> {
+    let asked = RefCell::new(BTreeSet::new());
+    let outcome = read(&function.name, &|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        function.environment.get(name).cloned()
+    })?;
+    let asked = asked.into_inner();
+    let idle = function.environment.keys().filter(|name| !asked.contains(*name));
+    let mut found: Vec<String> =
+        idle.map(|name| format!("{}: {name} is set, and nobody reads it", function.name)).collect();
+    found.extend(outcome.err().map(|error| format!("{}: {error}", function.name)));
+    Ok(found)
+}
+
+#[test]
+fn each_function_is_given_what_it_reads_and_nothing_else() -> Result<()> {
+    let mut found = Vec::new();
+    for function in &deployed()?.functions {
+        found.extend(drift(function)?);
+    }
+    ensure!(found.is_empty(), "{}", found.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn drift_is_found_both_ways() -> Result<()> {
+    for function in deployed()?.functions.into_iter().filter(|function| !function.environment.is_empty()) {
+        let mut more = function.clone();
+        more.environment.insert("VERFIY".to_owned(), "readback".to_owned());
+        ensure!(drift(&more)?.iter().any(|found| found.contains("VERFIY")), "{}", function.name);
+        let mut less = function.clone();
+        less.environment.remove("EXPORT_BUCKET");
+        ensure!(drift(&less)?.iter().any(|found| found.contains("EXPORT_BUCKET")), "{}", function.name);
+        let mut wrong = function.clone();
+        wrong.environment.insert("EXPORT_BUCKET_OWNER".to_owned(), "me".to_owned());
+        ensure!(drift(&wrong)?.iter().any(|found| found.contains("EXPORT_BUCKET_OWNER")), "{}", function.name);
+    }
+    Ok(())
+}
+
+#[test]
+fn every_token_of_the_definition_is_filled_in_and_every_value_is_used() -> Result<()> {
+    let machine = deployed()?.state_machine.context("the template has no state machine")?;
+    let file = std::fs::read_to_string(stack::workspace().join("statemachine/export.asl.json"))?;
+    let tokens: BTreeSet<&str> = file.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).collect();
+    let given: BTreeSet<&str> = machine.substitutions.keys().map(String::as_str).collect();
+    ensure!(tokens == given, "tokens {tokens:?}, values {given:?}");
+    let local_cloud::Definition::Text(deployed) = &machine.definition else { bail!("the definition is in a file") };
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text);
+    ensure!(parse(deployed)? == parse(&file)?, "the template holds another definition than the file: run `make synth`");
+    Ok(())
+}
+
+#[test]
+fn every_event_that_is_needed_goes_where_it_is_needed() -> Result<()> {
+    let stack = deployed()?;
+    let rule = |name: &str| {
+        let found = stack.rules.iter().find(|rule| rule.name == name);
+        found.map(|rule| rule.targets.as_slice()).with_context(|| format!("no rule {name}"))
+    };
+    let schedule = |name: &str| {
+        let found = stack.schedules.iter().find(|schedule| schedule.name == name);
+        found.map(|schedule| schedule.targets.as_slice()).with_context(|| format!("no schedule {name}"))
+    };
+    let start = Target::StateMachine(stack::STATE_MACHINE.to_owned());
+    let function = |name: &str| Target::Function(name.to_owned());
+    let topic = |name: &str| Target::Topic(name.to_owned());
+    for (name, targets, expected) in [
+        ("backup-job", rule("backup-job")?, start.clone()),
+        ("recovery-point", rule("recovery-point")?, start.clone()),
+        ("copy-job", rule("copy-job")?, start.clone()),
+        ("service-event", rule("service-event")?, start),
+        ("execution-ended", rule("execution-ended")?, function("reaper")),
+        ("notify-failure", rule("notify-failure")?, topic(FAILURES_TOPIC)),
+        ("notify-success", rule("notify-success")?, topic(SUCCESSES_TOPIC)),
+        (REAPER_SCHEDULE, schedule(REAPER_SCHEDULE)?, function("reaper")),
+        ("reconciler-daily", schedule("reconciler-daily")?, function("reconciler")),
+    ] {
+        let [TargetSpec { target, dead_letters, .. }] = targets else { bail!("{name} has {} targets", targets.len()) };
+        ensure!(*target == expected, "{name} goes to {target:?}");
+        ensure!(dead_letters.is_some(), "{name}: what cannot be delivered is lost");
+    }
+    Ok(())
+}
