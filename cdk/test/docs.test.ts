@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { ALL_KEYS, SECTIONS } from "../lib/settings/schema.js";
 import { projectRoot } from "../lib/source.js";
 import { resources, template, type Resource } from "./template.js";
 
@@ -96,6 +97,13 @@ describe("operations.md", () => {
     }
   });
 
+  test("names the logical ids by which the bucket and its key are adopted", () => {
+    for (const [, id = ""] of operations.matchAll(/"(Storage\w+)": \{/g)) {
+      expect(resources(template())[id]?.DeletionPolicy, id).toBe("Retain");
+    }
+    expect(operations).toMatch(/"Storage\w+": \{"BucketName"/);
+  });
+
   test("says what every kind of failure means", () => {
     const body = /pub enum Kind \{(.*?)\n\}/s.exec(read("domain", "src", "failure.rs"))?.[1] ?? "";
     const kinds = [...body.matchAll(/^ {4}([A-Z]\w+),$/gm)].map(([, kind]) => kind);
@@ -108,16 +116,34 @@ describe("operations.md", () => {
 });
 
 describe("settings.md", () => {
+  /** `a` and `b.c` of `{"a": 1, "b": {"c": 2}}`. */
+  const keysOf = (section: object, path: readonly string[] = []): string[] =>
+    Object.entries(section).flatMap(([key, value]: [string, unknown]) =>
+      typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length > 0
+        ? keysOf(value, [...path, key])
+        : [[...path, key].join(".")],
+    );
+
   test("has every key of the template", () => {
     const { context } = JSON.parse(read("cdk.json.template")) as { readonly context: Readonly<Record<string, unknown>> };
     const settings = read("docs", "settings.md");
-    // Keys with a colon or an at sign are CDK's own.
-    const keys = Object.keys(context).filter((key) => !/[:@]/.test(key));
-    expect(keys.length).toBeGreaterThan(10);
+    const keys = keysOf(context);
+    expect(keys.length).toBeGreaterThan(30);
     for (const key of keys) {
       expect(settings).toContain(`\`${key}\``);
     }
   });
+});
+
+/** Pages name settings as the template does: a renamed one must not live on in them. */
+test.each(["operations", "security", "cost"])("%s.md names settings that there are", (page) => {
+  const sections = Object.entries(SECTIONS).filter(([section]) => section !== "");
+  const known = new Set(ALL_KEYS);
+  for (const [, written = ""] of read("docs", `${page}.md`).matchAll(/`([a-zA-Z0-9]+(?:\.[a-zA-Z0-9]+)+)`/g)) {
+    if (sections.some(([section]) => written.startsWith(`${section}.`))) {
+      expect(known, written).toContain(written);
+    }
+  }
 });
 
 describe("cost.md", () => {
@@ -137,13 +163,16 @@ describe("cost.md", () => {
   test("computes what it says", () => {
     expect(calculations.length).toBeGreaterThan(10);
     const known = new Map(prices);
+    const wrong: string[] = [];
     for (const lines of calculations) {
       let total = 0;
       for (const [what = "", arithmetic = "", usd = ""] of lines) {
         const expression = bare(arithmetic);
         const value = expression === "sum" ? total : evaluate(expression, known);
         const decimals = usd.split(".")[1]?.length ?? 0;
-        expect(usd, what).toBe(value.toFixed(decimals));
+        if (usd !== value.toFixed(decimals)) {
+          wrong.push(`${what}: says ${usd}, is ${value.toFixed(decimals)}`);
+        }
         total += expression === "sum" ? 0 : value;
         // A total with a name is used further down.
         const name = /^\*\*total\*\*: `(\w+)`$/.exec(what)?.[1];
@@ -152,6 +181,7 @@ describe("cost.md", () => {
         }
       }
     }
+    expect(wrong).toEqual([]);
   });
 
   test("counts what the template holds", () => {

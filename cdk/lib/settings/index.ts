@@ -54,7 +54,7 @@ function problemsOf(issue: z.core.$ZodIssue): Told[] {
 
 /** Whether one of two keys lies within the other. */
 function touches(one: string, other: string): boolean {
-  const [short = "", long = ""] = one.length < other.length ? [one, other] : [other, one];
+  const [short, long] = one.length < other.length ? [one, other] : [other, one];
   return long === short || long.startsWith(`${short}.`) || long.startsWith(`${short}[`);
 }
 

@@ -21,7 +21,7 @@ const accountId = (remedy: string) =>
     if (typeof read === "string" && ACCOUNT.test(read.trim())) {
       return read.trim();
     }
-    return refuse(typeof read === "string" && /<.*>/.test(read) ? `${quoted(read)} is a placeholder` : `${shown(given)} is not an account`, remedy);
+    return refuse(`${shown(given)} is not an account`, remedy);
   });
 
 const twelveDigits = 'write its twelve digits in quotes, as "123456789012"';

@@ -1,6 +1,6 @@
 import { MOST_TAGS } from "./limits.js";
 import { shown } from "./problem.js";
-import { fromJson, value } from "./value.js";
+import { fromJson, isPlaceholder, value, type Value } from "./value.js";
 
 /** What every service takes. */
 const CHARACTERS = /^[\p{L}\p{N}\p{Zs}_.:/=+\-@]*$/u;
@@ -13,7 +13,7 @@ function tagKeyProblem(key: string): string | undefined {
   if (reserved !== undefined) {
     return `${shown(key)} begins with ${shown(reserved)}, which is reserved`;
   }
-  if (key.trim() === "" || key.length > KEY_CHARACTERS || !CHARACTERS.test(key)) {
+  if (key !== key.trim() || key === "" || key.length > KEY_CHARACTERS || !CHARACTERS.test(key)) {
     return `${shown(key)} is no tag key`;
   }
   return undefined;
@@ -22,7 +22,7 @@ function tagKeyProblem(key: string): string | undefined {
 const TAG_KEY_REMEDY = `tag keys have 1 to ${KEY_CHARACTERS} letters, digits, spaces and _ . : / = + - @, and begin neither with "aws:" nor with "backup-export:"`;
 
 /** A tag key of the user's. */
-export const tagKey = () =>
+export const tagKey = (): Value<string> =>
   value((given, refuse): string => {
     const key = typeof given === "string" ? given.trim() : undefined;
     const problem = key === undefined ? `is ${shown(given)}, not text` : tagKeyProblem(key);
@@ -30,13 +30,13 @@ export const tagKey = () =>
   });
 
 /** An object of tags. Their values may be empty, and spaces in them count. */
-export const tags = () =>
+export const tags = (): Value<Record<string, string>> =>
   value((given, refuse): Record<string, string> => {
     const read = fromJson(given);
     if (typeof read !== "object" || read === null || Array.isArray(read)) {
       return refuse(`is ${shown(given)}, not an object`, 'write {"key": "value"}');
     }
-    const entries = Object.entries(read);
+    const entries: [string, unknown][] = Object.entries(read);
     if (entries.length > MOST_TAGS) {
       refuse(`has ${entries.length} tags`, `name ${MOST_TAGS} at most: AWS takes 50, and some are added`);
     }
@@ -58,7 +58,7 @@ export const tags = () =>
         return [];
       }
       if (plain.length > VALUE_CHARACTERS || !CHARACTERS.test(plain)) {
-        refuse(`${shown(plain)} is no tag value`, `tag values have up to ${VALUE_CHARACTERS} letters, digits, spaces and _ . : / = + - @`, [key]);
+        refuse(`${shown(plain)} is ${isPlaceholder(plain) ? "a placeholder" : "no tag value"}`, `tag values have up to ${VALUE_CHARACTERS} letters, digits, spaces and _ . : / = + - @`, [key]);
       }
       return [[key, plain]];
     });
