@@ -138,6 +138,8 @@ fn plan() -> Plan {
         verify_job_definition: String::new(),
         verify: VerifyMode::Readback,
         delete_recovery_point: false,
+        retention: domain::plan::Retention::default(),
+        resource_tags: std::collections::BTreeMap::new(),
         restore_deadline: "2026-11-21T10:00:00Z".parse().unwrap(),
         poll_seconds: 1,
     }

@@ -61,6 +61,20 @@ pub struct CatalogRow {
     pub verify: VerifyMode,
     /// Whether the recovery point was deleted afterwards.
     pub recovery_point_deleted: bool,
+    /// Why it was kept, where deletion was asked for and the settings keep it.
+    #[serde(default)]
+    pub recovery_point_kept: Option<String>,
+}
+
+/// What became of the recovery point of a finished export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Nobody asked for its deletion, or it is still there for whatever reason.
+    Untouched,
+    /// The settings keep it, and this is why.
+    Kept(String),
+    /// It is gone.
+    Deleted,
 }
 
 /// The newest finished export of a resource.
@@ -89,7 +103,7 @@ pub struct Latest {
 
 impl CatalogRow {
     /// The row of a finished export, with totals from its manifests, in the order of the plan's volumes.
-    pub fn new(plan: &Plan, manifests: &[Manifest], recovery_point_deleted: bool, concluded_at: Timestamp) -> Self {
+    pub fn new(plan: &Plan, manifests: &[Manifest], fate: &Fate, concluded_at: Timestamp) -> Self {
         let artifacts = || manifests.iter().flat_map(|manifest| &manifest.artifacts);
         let point = &plan.recovery_point;
         Self {
@@ -115,8 +129,18 @@ impl CatalogRow {
             uncompressed_bytes: artifacts().map(|artifact| artifact.uncompressed_bytes).sum(),
             entries: artifacts().map(|artifact| artifact.entries).sum(),
             verify: plan.verify,
-            recovery_point_deleted,
+            recovery_point_deleted: *fate == Fate::Deleted,
+            recovery_point_kept: match fate {
+                Fate::Kept(why) => Some(why.clone()),
+                Fate::Untouched | Fate::Deleted => None,
+            },
         }
+    }
+
+    /// Whether this row knows more of the recovery point's fate than `other`. What is deleted never comes back.
+    pub fn tells_more_than(&self, other: &Self) -> bool {
+        let known = |row: &Self| (row.recovery_point_deleted, row.recovery_point_kept.is_some());
+        known(self) > known(other)
     }
 
     /// One line of JSON with its newline.

@@ -3,6 +3,8 @@
 //! [`Plan`] is what travels through the state machine as `$.plan`, what the claim keeps for whoever must clean up after a
 //! dead execution, and what the worker reads about the recovery point. It is made once, by [`planning::plan`.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +80,12 @@ pub struct Plan {
     pub verify: VerifyMode,
     /// Whether the recovery point goes once the export is verified.
     pub delete_recovery_point: bool,
+    /// What is kept all the same.
+    #[serde(default)]
+    pub retention: Retention,
+    /// The operator's own tags, put on restored volumes beside ours.
+    #[serde(default)]
+    pub resource_tags: BTreeMap<String, String>,
     /// Until when every volume must be usable.
     pub restore_deadline: Timestamp,
     /// The shortest wait between two looks at something that takes time.
@@ -152,6 +160,16 @@ pub struct WorkerOptions {
     pub level: u32,
     /// Threads that read ahead.
     pub readers: u32,
+}
+
+/// Which recovery points are kept although their exports are verified and deletion is on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retention {
+    /// How many other usable recovery points of the same resource the vault must hold.
+    pub minimum_recovery_points: u32,
+    /// A tag that the recovery point must carry, with the value `true`.
+    pub only_tagged: Option<String>,
 }
 
 /// How an export is verified.

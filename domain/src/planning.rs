@@ -209,6 +209,8 @@ pub fn plan(
         verify_job_definition: settings.verify_job_definition.clone(),
         verify: settings.verify,
         delete_recovery_point: settings.delete_recovery_point,
+        retention: settings.retention.clone(),
+        resource_tags: settings.resource_tags.clone(),
         restore_deadline: now.checked_add(restore).unwrap_or(Timestamp::MAX),
         poll_seconds: settings.poll_seconds,
         recovery_point,

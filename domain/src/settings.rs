@@ -2,12 +2,14 @@
 //!
 //! Booleans are `true` and `false` and nothing else: a `"False"` that turned deletion on would destroy backups.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
+mod environment;
 
+use std::collections::BTreeMap;
+
+pub use self::environment::{Environment, InvalidSettings};
 use crate::id::{AccountId, AvailabilityZone, BucketName};
-use crate::plan::{VerifyMode, VolumeOptions, WorkerOptions};
+use crate::plan::{Retention, VerifyMode, VolumeOptions, WorkerOptions};
+use crate::tag;
 
 /// Everything by which a plan is made, apart from the recovery point itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,10 @@ pub struct Settings {
     pub verify: VerifyMode,
     /// `DELETE_RECOVERY_POINT`, `false` unless given.
     pub delete_recovery_point: bool,
+    /// `MINIMUM_RECOVERY_POINTS`, 0 unless given, and `DELETE_ONLY_TAGGED`.
+    pub retention: Retention,
+    /// `RESOURCE_TAGS`: JSON, put on restored volumes beside our own tags.
+    pub resource_tags: BTreeMap<String, String>,
     /// `CODEC`, `COMPRESSION_LEVEL`, `READERS`.
     pub worker: WorkerOptions,
     /// `VOLUME_…`.
@@ -36,90 +42,6 @@ pub struct Settings {
     pub export_timeout_hours: u32,
     /// `POLL_SECONDS`.
     pub poll_seconds: u32,
-}
-
-/// Everything that is wrong with an environment.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct InvalidSettings {
-    /// One sentence for each problem, naming the variable.
-    pub problems: Vec<String>,
-}
-
-impl fmt::Display for InvalidSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "read settings: {}", self.problems.join("; "))
-    }
-}
-
-/// Reads variables and collects what is wrong with them. An empty variable counts as absent.
-pub struct Environment<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<String>,
-    problems: Vec<String>,
-}
-
-impl<'a> Environment<'a> {
-    /// Reads through `lookup`, so that tests need no process environment.
-    pub fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { lookup, problems: Vec::new() }
-    }
-
-    /// The value of `name`, parsed; `None` when it is absent or wrong.
-    pub fn optional<T: FromStr<Err: fmt::Display>>(&mut self, name: &str) -> Option<T> {
-        let text = (self.lookup)(name).filter(|text| !text.trim().is_empty())?;
-        match text.trim().parse() {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.problem(format!("{name} is {text:?}: {error}"));
-                None
-            }
-        }
-    }
-
-    /// The same, but its absence is a problem.
-    pub fn required<T: FromStr<Err: fmt::Display>>(&mut self, name: &str) -> Option<T> {
-        let before = self.problems.len();
-        let value = self.optional(name);
-        if value.is_none() && self.problems.len() == before {
-            self.problem(format!("{name} is not set"));
-        }
-        value
-    }
-
-    /// A number between `least` and `most`.
-    pub fn number(&mut self, name: &str, least: u32, most: u32) -> Option<u32> {
-        let value: u32 = self.optional(name)?;
-        if (least..=most).contains(&value) {
-            return Some(value);
-        }
-        self.problem(format!("{name} is {value}: it must be between {least} and {most}"));
-        None
-    }
-
-    /// One of `choices`, or the first of them when absent.
-    pub fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
-        let Some(text) = self.optional::<String>(name) else {
-            return choices.first().map(|(_, value)| *value);
-        };
-        let found = choices.iter().find(|(choice, _)| *choice == text);
-        if found.is_none() {
-            let names: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
-            self.problem(format!("{name} is {text:?}: it must be one of {}", names.join(", ")));
-        }
-        found.map(|(_, value)| *value)
-    }
-
-    /// Adds a problem.
-    pub fn problem(&mut self, problem: String) {
-        self.problems.push(problem);
-    }
-
-    /// `value` if it is there and there was no problem, otherwise all problems.
-    pub fn finish<T>(self, value: Option<T>) -> Result<T, InvalidSettings> {
-        match value {
-            Some(value) if self.problems.is_empty() => Ok(value),
-            _ => Err(InvalidSettings { problems: self.problems }),
-        }
-    }
 }
 
 impl Settings {
@@ -143,6 +65,8 @@ impl Settings {
                     .into(),
             );
         }
+        let retention = retention(&mut env);
+        let resource_tags = resource_tags(&mut env);
         let worker = worker(&mut env);
         let volume = volume(&mut env);
         // A snapshot becomes a volume in seconds; the hour is for a service that has a bad day.
@@ -158,6 +82,8 @@ impl Settings {
                 verify_job_definition: verify_job_definition?,
                 verify: verify?,
                 delete_recovery_point: delete?,
+                retention: retention?,
+                resource_tags: resource_tags?,
                 worker: worker?,
                 volume: volume?,
                 restore_timeout_minutes: restore,
@@ -182,6 +108,43 @@ fn job_queues(env: &mut Environment<'_>) -> Option<BTreeMap<AvailabilityZone, St
             None
         }
     }
+}
+
+fn retention(env: &mut Environment<'_>) -> Option<Retention> {
+    let minimum_recovery_points = env.number("MINIMUM_RECOVERY_POINTS", 0, 10_000).unwrap_or(0);
+    let only_tagged: Option<String> = env.optional("DELETE_ONLY_TAGGED");
+    if let Some(key) = &only_tagged
+        && let Err(why) = tag::check_key(key)
+    {
+        env.problem(format!("DELETE_ONLY_TAGGED is {key:?}: {why}"));
+        return None;
+    }
+    Some(Retention { minimum_recovery_points, only_tagged })
+}
+
+fn resource_tags(env: &mut Environment<'_>) -> Option<BTreeMap<String, String>> {
+    let Some(text) = env.optional::<String>("RESOURCE_TAGS") else {
+        return Some(BTreeMap::new());
+    };
+    let tags: BTreeMap<String, String> = match serde_json::from_str(&text) {
+        Ok(tags) => tags,
+        Err(error) => {
+            env.problem(format!("RESOURCE_TAGS is not a JSON object of strings: {error}"));
+            return None;
+        }
+    };
+    let mut problems: Vec<String> = tags
+        .iter()
+        .filter_map(|(key, value)| tag::check(key, value).err().map(|why| format!("{key:?}: {why}")))
+        .collect();
+    if tags.len() > tag::MOST_OF_USER {
+        problems.push(format!("{} tags, but a resource takes {} beside our own", tags.len(), tag::MOST_OF_USER));
+    }
+    if problems.is_empty() {
+        return Some(tags);
+    }
+    env.problem(format!("RESOURCE_TAGS holds {}", problems.join(", ")));
+    None
 }
 
 fn worker(env: &mut Environment<'_>) -> Option<WorkerOptions> {
@@ -270,6 +233,47 @@ mod tests {
         let why = problem(&[("DELETE_RECOVERY_POINT", "true"), ("VERIFY", "none")]);
         assert!(why.contains("set VERIFY"), "{why}");
         assert!(read(&[("VERIFY", "none")]).is_ok());
+    }
+
+    #[test]
+    fn what_is_kept_is_a_number_and_a_tag_that_people_can_set() {
+        let settings = read(&[]).unwrap();
+        assert_eq!(settings.retention, Retention::default());
+        let settings = read(&[("MINIMUM_RECOVERY_POINTS", "3"), ("DELETE_ONLY_TAGGED", "exportable")]).unwrap();
+        assert_eq!(settings.retention.minimum_recovery_points, 3);
+        assert_eq!(settings.retention.only_tagged.as_deref(), Some("exportable"));
+        assert_eq!(read(&[("DELETE_ONLY_TAGGED", "")]).unwrap().retention.only_tagged, None);
+        for (name, wrong) in [
+            ("MINIMUM_RECOVERY_POINTS", "-1"),
+            ("MINIMUM_RECOVERY_POINTS", "some"),
+            ("DELETE_ONLY_TAGGED", "aws:backup:source-resource"),
+            ("DELETE_ONLY_TAGGED", "backup-export:export-id"),
+        ] {
+            let why = problem(&[(name, wrong)]);
+            assert!(why.contains(name), "{wrong}: {why}");
+        }
+    }
+
+    #[test]
+    fn tags_of_others_are_not_taken_for_ours() {
+        let settings = read(&[("RESOURCE_TAGS", r#"{"owner": "payments", "cost center": ""}"#)]).unwrap();
+        assert_eq!(settings.resource_tags.len(), 2);
+        assert!(read(&[("RESOURCE_TAGS", "{}")]).unwrap().resource_tags.is_empty());
+        let many = (0..47).map(|n| (format!("key-{n}"), String::new())).collect::<BTreeMap<_, _>>();
+        let long = serde_json::json!({"k".repeat(129): "", "v": "v".repeat(257)}).to_string();
+        for (wrong, word) in [
+            ("owner=payments", "JSON"),
+            (r#"{"owner": 1}"#, "JSON"),
+            (r#"{"": "x"}"#, "128"),
+            (r#"{"aws:owner": "x"}"#, "aws:"),
+            (r#"{"AWS:owner": "x"}"#, "aws:"),
+            (r#"{"backup-export:execution": "x"}"#, "backup-export:"),
+            (&long, "256"),
+            (&serde_json::to_string(&many).unwrap(), "47 tags"),
+        ] {
+            let why = problem(&[("RESOURCE_TAGS", wrong)]);
+            assert!(why.contains("RESOURCE_TAGS") && why.contains(word), "{wrong}: {why}");
+        }
     }
 
     #[test]

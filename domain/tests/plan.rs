@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use backup_export_domain::claim::Claim;
-use backup_export_domain::conclusion::{CatalogRow, Latest};
+use backup_export_domain::conclusion::{CatalogRow, Fate, Latest};
 use backup_export_domain::event::ExportRequest;
 use backup_export_domain::failure::Kind;
 use backup_export_domain::id::ExecutionArn;
@@ -390,8 +390,14 @@ fn a_finished_export_is_one_row_and_moves_the_pointer_forward_only() {
     let plan = make(ebs(), &[]).unwrap();
     let manifest = Manifest::parse(include_bytes!("../golden/manifest.json"), plan.prefix.as_str()).unwrap();
     let now = "2026-11-21T10:00:00Z".parse().unwrap();
-    let row = CatalogRow::new(&plan, &[manifest], true, now);
+    let row = CatalogRow::new(&plan, std::slice::from_ref(&manifest), &Fate::Deleted, now);
     golden("catalog-row.json", &serde_json::to_value(&row).unwrap());
+    let row_of = |fate| CatalogRow::new(&plan, std::slice::from_ref(&manifest), &fate, now);
+    let kept = row_of(Fate::Kept("the last one".into()));
+    assert!(row.tells_more_than(&kept) && kept.tells_more_than(&row_of(Fate::Untouched)));
+    assert!(
+        !kept.tells_more_than(&row) && !row.tells_more_than(&row) && !row_of(Fate::Untouched).tells_more_than(&kept)
+    );
     let line = row.to_json_line();
     assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1));
 

@@ -3,7 +3,7 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::MultipartUpload;
 use domain::failure::Kind;
-use domain::id::{AccountId, BucketName};
+use domain::id::{AccountId, BucketName, ExportId};
 use domain::plan::Plan;
 
 use crate::aws::Failure;
@@ -42,6 +42,13 @@ pub struct Listed {
     pub key: String,
     /// The ETag of an object, the upload id of an upload.
     pub id: String,
+}
+
+impl Listed {
+    /// The export by whose id the object is named: a claim, a row of the catalog.
+    pub fn export_id(&self) -> Option<ExportId> {
+        self.key.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()
+    }
 }
 
 impl Bucket {

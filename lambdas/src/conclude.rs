@@ -3,20 +3,19 @@
 //! What was exported and verified enters the catalog, whatever came after it. The claim is given back only when nothing is
 //! left to clean up, because it is how the reaper finds what is.
 
-use domain::conclusion::{CatalogRow, Latest};
-use domain::failure::{CaughtError, Failure, Kind, chain};
+use domain::conclusion::{CatalogRow, Fate};
+use domain::failure::{CaughtError, Failure, Kind};
 use domain::id::{ExecutionArn, ExportId};
-use domain::manifest::Manifest;
 use domain::plan::{Decision, Plan};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::bucket::{Bucket, Condition};
+use crate::bucket::Bucket;
 use crate::cleanup::{self, Cleanup};
-use crate::deletion::{self, Deletion};
+use crate::deletion::Deletion;
 use crate::error::Error;
-use crate::{cause, claim};
+use crate::{catalog, cause, claim};
 
 /// What the state machine passes.
 #[derive(Debug, Clone, Deserialize)]
@@ -54,6 +53,8 @@ pub struct Conclusion {
     pub bytes: u64,
     /// Whether the recovery point is gone.
     pub recovery_point_deleted: bool,
+    /// Why it was kept, where its deletion was asked for.
+    pub recovery_point_kept: Option<String>,
     /// Why it failed.
     pub failure: Option<Failure>,
 }
@@ -68,9 +69,6 @@ pub enum State {
     Failed,
 }
 
-/// How often a pointer that others write, too, is tried for.
-const TRIES: u32 = 5;
-
 /// Concludes the execution.
 pub async fn run(s3: &aws_sdk_s3::Client, request: Request, now: Timestamp) -> Result<Conclusion, Error> {
     let failure = first_failure(&request);
@@ -81,21 +79,15 @@ pub async fn run(s3: &aws_sdk_s3::Client, request: Request, now: Timestamp) -> R
         }
     };
     let bucket = Bucket::of(s3, &plan);
-    let recovery_point_deleted = request.deletion.is_some_and(|deletion| deletion.state == deletion::State::Deleted);
-    let row = if request.exported {
-        let row = row(&bucket, &plan, recovery_point_deleted, now).await?;
-        enter(&bucket, &plan, &row).await?;
-        Some(row)
-    } else {
-        None
-    };
+    let fate = request.deletion.map_or(Fate::Untouched, Deletion::fate);
+    let row = if request.exported { Some(catalog::enter(&bucket, &plan, &fate, now).await?.row) } else { None };
     let is_clean = request.cleanup_failure.is_none()
         && request.cleanup.as_ref().is_some_and(|cleanup| cleanup.state == cleanup::State::Done);
     if is_clean {
         claim::release(&bucket, &plan.claim_key, &plan.execution).await?;
     }
     let leftovers = (!is_clean).then(|| leftovers(&plan, request.cleanup, request.cleanup_failure));
-    Ok(conclusion(&plan, row, failure, leftovers, recovery_point_deleted))
+    Ok(conclusion(&plan, row, failure, leftovers, fate))
 }
 
 fn first_failure(request: &Request) -> Option<Failure> {
@@ -125,7 +117,7 @@ fn conclusion(
     row: Option<CatalogRow>,
     failure: Option<Failure>,
     leftovers: Option<String>,
-    recovery_point_deleted: bool,
+    fate: Fate,
 ) -> Conclusion {
     let mut failure = match (failure, leftovers) {
         (None, None) => None,
@@ -146,7 +138,11 @@ fn conclusion(
         catalog_key: row.as_ref().map(|_| plan.catalog_key.clone()),
         bytes: row.as_ref().map_or(0, |row| row.bytes),
         manifests: row.map(|row| row.manifests).unwrap_or_default(),
-        recovery_point_deleted,
+        recovery_point_deleted: fate == Fate::Deleted,
+        recovery_point_kept: match fate {
+            Fate::Kept(why) => Some(why),
+            Fate::Untouched | Fate::Deleted => None,
+        },
         failure,
     }
 }
@@ -160,49 +156,11 @@ impl Conclusion {
             manifests: Vec::new(),
             bytes: 0,
             recovery_point_deleted: false,
+            recovery_point_kept: None,
             failure: Some(
                 failure
                     .unwrap_or_else(|| Failure::new(Kind::Internal, "concluded without a plan and without a failure")),
             ),
         }
     }
-}
-
-async fn row(bucket: &Bucket, plan: &Plan, deleted: bool, now: Timestamp) -> Result<CatalogRow, Error> {
-    let mut manifests = Vec::new();
-    for volume in &plan.volumes {
-        let key = volume.manifest_key();
-        let wrong = |why: String| Error::new(Kind::VerificationFailed, format!("read the manifest {key}: {why}"));
-        let object = bucket.get(&key).await?.ok_or_else(|| wrong("it is not there".into()))?;
-        let manifest = Manifest::parse(&object.bytes, volume.prefix.as_str()).map_err(|error| wrong(chain(&error)))?;
-        if manifest.export_id.as_ref() != Some(&plan.export_id) {
-            return Err(wrong("it is of another export".into()));
-        }
-        manifests.push(manifest);
-    }
-    Ok(CatalogRow::new(plan, &manifests, deleted, now))
-}
-
-async fn enter(bucket: &Bucket, plan: &Plan, row: &CatalogRow) -> Result<(), Error> {
-    // A row that is there already was written by an earlier try of this call, and says the same.
-    bucket.put(&plan.catalog_key, row.to_json_line(), Condition::Absent).await?;
-    let latest = row.latest(&plan.catalog_key);
-    for _ in 0..TRIES {
-        let current = bucket.get(&plan.latest_key).await?;
-        let condition = match &current {
-            None => Condition::Absent,
-            Some(object) => match serde_json::from_slice::<Latest>(&object.bytes) {
-                Ok(other) if !latest.supersedes(&other) => return Ok(()),
-                // One that cannot be read points nowhere.
-                Ok(_) | Err(_) => Condition::Unchanged(&object.etag),
-            },
-        };
-        if bucket.put(&plan.latest_key, latest.to_json(), condition).await? {
-            return Ok(());
-        }
-    }
-    Err(Error::new(
-        Kind::Unavailable,
-        format!("move the pointer {}: other exports move it all the time", plan.latest_key),
-    ))
 }

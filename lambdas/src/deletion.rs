@@ -1,15 +1,20 @@
 //! The delete-recovery-point Lambda: the only place from which a backup is destroyed.
 //!
 //! The state machine comes here after every volume was verified. Nothing of that is taken on trust: the plan must ask for it, name a
-//! verification, and every manifest must be there.
+//! verification, every manifest must be there, and the export is in the catalog before its source goes. What the settings keep is kept, which is no failure.
+
+mod retention;
 
 use aws_sdk_backup::types::RecoveryPointStatus;
+use domain::conclusion::Fate;
 use domain::failure::Kind;
 use domain::plan::{Plan, VerifyMode};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::Failure;
 use crate::bucket::Bucket;
+use crate::catalog;
 use crate::error::Error;
 
 /// What the state machine passes.
@@ -33,6 +38,9 @@ pub struct Deletion {
     /// How long to wait before the next look.
     #[serde(default)]
     pub wait_seconds: u32,
+    /// Why it is kept.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// Whether the recovery point is gone.
@@ -43,6 +51,19 @@ pub enum State {
     Pending,
     /// It is.
     Deleted,
+    /// It is not, and stays.
+    Kept,
+}
+
+impl Deletion {
+    /// What became of the recovery point.
+    pub fn fate(self) -> Fate {
+        match self.state {
+            State::Pending => Fate::Untouched,
+            State::Deleted => Fate::Deleted,
+            State::Kept => Fate::Kept(self.reason.unwrap_or_default()),
+        }
+    }
 }
 
 impl State {
@@ -95,12 +116,22 @@ pub async fn run(
     backup: &aws_sdk_backup::Client,
     s3: &aws_sdk_s3::Client,
     request: Request,
+    now: Timestamp,
 ) -> Result<Deletion, Error> {
     let Request { plan, deletion } = request;
     let turn = deletion.turn;
-    check(&Bucket::of(s3, &plan), &plan).await?;
+    let bucket = Bucket::of(s3, &plan);
+    check(&bucket, &plan).await?;
+    if turn == 0 {
+        // An execution that dies after the deletion leaves more than archives that nobody finds.
+        catalog::enter(&bucket, &plan, &Fate::Untouched, now).await?;
+    }
     let mut step = next_step(status(backup, &plan).await?.as_ref(), turn);
     if step == Step::Delete {
+        if let Some(reason) = retention::reason(backup, &bucket, &plan).await? {
+            let turn = turn.saturating_add(1);
+            return Ok(Deletion { turn, state: State::Kept, wait_seconds: 0, reason: Some(reason) });
+        }
         delete(backup, &plan).await?;
         step = match next_step(status(backup, &plan).await?.as_ref(), turn) {
             Step::Done => Step::Done,
@@ -115,7 +146,7 @@ pub async fn run(
             return Err(Error::new(kind, format!("{}: {why}", action(&plan))));
         }
     };
-    Ok(Deletion { turn: turn.saturating_add(1), state, wait_seconds: plan.wait_seconds(turn, 0) })
+    Ok(Deletion { turn: turn.saturating_add(1), state, wait_seconds: plan.wait_seconds(turn, 0), reason: None })
 }
 
 fn action(plan: &Plan) -> String {

@@ -6,6 +6,7 @@
 
 pub mod aws;
 pub mod bucket;
+pub mod catalog;
 pub mod cause;
 pub mod claim;
 pub mod cleanup;

@@ -270,9 +270,8 @@ impl Started {
     }
 }
 
-/// The export ids by which objects are named.
 fn export_ids(objects: &[bucket::Listed]) -> BTreeSet<ExportId> {
-    objects.iter().filter_map(|object| object.key.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()).collect()
+    objects.iter().filter_map(bucket::Listed::export_id).collect()
 }
 
 #[cfg(test)]

@@ -198,13 +198,17 @@ async fn create(
     let (iops, throughput) = performance(options, volume.size_gib);
     let number = |value: Option<u32>| value.and_then(|value| i32::try_from(value).ok());
     let name = format!("{} {}", plan.export_id, volume.key);
-    let tags = TagSpecification::builder()
-        .resource_type(ResourceType::Volume)
-        .tags(tag(domain::tag::EXPORT_ID, plan.export_id.as_str()))
-        .tags(tag(domain::tag::EXECUTION, plan.execution.as_str()))
-        .tags(tag(domain::tag::VOLUME_KEY, &volume.key))
-        .tags(tag("Name", &name))
-        .build();
+    let ours = [
+        (domain::tag::EXPORT_ID, plan.export_id.as_str()),
+        (domain::tag::EXECUTION, plan.execution.as_str()),
+        (domain::tag::VOLUME_KEY, &volume.key),
+        ("Name", &name),
+    ];
+    // EC2 refuses a key that comes twice; by ours the volume is found again.
+    let theirs = plan.resource_tags.iter().filter(|(key, _)| ours.iter().all(|(our, _)| our != key));
+    let theirs = theirs.map(|(key, value)| tag(key, value));
+    let tags = ours.iter().map(|(key, value)| tag(key, value)).chain(theirs).collect();
+    let tags = TagSpecification::builder().resource_type(ResourceType::Volume).set_tags(Some(tags)).build();
     let output = ec2
         .create_volume()
         .snapshot_id(volume.snapshot_id.as_str())

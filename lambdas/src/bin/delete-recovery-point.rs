@@ -8,5 +8,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = runtime::config().await;
     let backup = aws_sdk_backup::Client::new(&config);
     let s3 = runtime::s3(&config);
-    runtime::serve(|request: Request| deletion::run(&backup, &s3, request)).await
+    runtime::serve(|request: Request| deletion::run(&backup, &s3, request, jiff::Timestamp::now())).await
 }

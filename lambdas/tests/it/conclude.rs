@@ -27,7 +27,7 @@ fn request() -> Request {
         failure: None,
         cleanup: Some(cleanup(CleanupState::Done)),
         cleanup_failure: None,
-        deletion: Some(Deletion { turn: 0, state: DeletionState::Pending, wait_seconds: 0 }),
+        deletion: Some(Deletion { turn: 0, state: DeletionState::Pending, wait_seconds: 0, reason: None }),
     }
 }
 
@@ -53,7 +53,7 @@ fn latest(cloud: &Cloud) -> Latest {
 #[tokio::test]
 async fn a_success_enters_the_catalog_and_gives_the_claim_back() {
     let cloud = exported();
-    let deletion = Some(Deletion { turn: 1, state: DeletionState::Deleted, wait_seconds: 0 });
+    let deletion = Some(Deletion { turn: 1, state: DeletionState::Deleted, wait_seconds: 0, reason: None });
     let conclusion = conclude(&cloud, Request { deletion, ..request() }).await.unwrap();
     assert_eq!(conclusion.state, State::Exported);
     assert_eq!(conclusion.bytes, 8_192);
@@ -67,6 +67,21 @@ async fn a_success_enters_the_catalog_and_gives_the_claim_back() {
     assert_eq!(conclude(&cloud, request()).await.unwrap().state, State::Exported);
     assert_eq!(cloud.keys(), keys);
     assert!(row(&cloud).unwrap().recovery_point_deleted);
+}
+
+#[tokio::test]
+async fn a_recovery_point_that_is_kept_is_no_failure_and_the_row_says_why() {
+    let cloud = exported();
+    // The row as it was entered before the deletion was decided.
+    conclude(&cloud, Request { cleanup: None, ..request() }).await.unwrap();
+    assert_eq!(row(&cloud).unwrap().recovery_point_kept, None);
+    let why = Some("the last one".to_owned());
+    let kept = Some(Deletion { turn: 1, state: DeletionState::Kept, wait_seconds: 0, reason: why.clone() });
+    let conclusion = conclude(&cloud, Request { deletion: kept, ..request() }).await.unwrap();
+    assert_eq!(conclusion.state, State::Exported);
+    assert_eq!((conclusion.recovery_point_deleted, conclusion.recovery_point_kept), (false, why.clone()));
+    let row = row(&cloud).unwrap();
+    assert_eq!((row.recovery_point_deleted, row.recovery_point_kept), (false, why));
 }
 
 #[tokio::test]

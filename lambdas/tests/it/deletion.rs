@@ -2,22 +2,26 @@
 
 use backup_export_lambdas::deletion::{Deletion, Request, State, run};
 use backup_export_lambdas::error::Error;
+use domain::conclusion::CatalogRow;
 use domain::failure::Kind;
+use domain::id::ExportId;
+use domain::key::claim_key;
 use domain::plan::{Plan, VerifyMode};
+use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
-use crate::sample::image_plan;
+use crate::sample::{image_manifest, image_plan, now};
 
 async fn turn(cloud: &Cloud, plan: &Plan, deletion: Option<Deletion>) -> Result<Deletion, Error> {
-    let deletion = deletion.unwrap_or(Deletion { turn: 0, state: State::Pending, wait_seconds: 0 });
+    let deletion = deletion.unwrap_or(Deletion { turn: 0, state: State::Pending, wait_seconds: 0, reason: None });
     let backup = aws_sdk_backup::Client::new(&cloud.config());
-    run(&backup, &cloud.s3(), Request { plan: plan.clone(), deletion }).await
+    run(&backup, &cloud.s3(), Request { plan: plan.clone(), deletion }, now()).await
 }
 
 fn exported() -> (Cloud, Plan) {
     let (cloud, plan) = (Cloud::new(), image_plan());
     for volume in &plan.volumes {
-        cloud.put(&volume.manifest_key(), "{}");
+        cloud.put(&volume.manifest_key(), image_manifest(volume));
     }
     (cloud, plan)
 }
@@ -31,6 +35,102 @@ async fn a_deletion_is_confirmed_by_describing() {
     // The call is safe to make again.
     assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, State::Deleted);
     assert_eq!(cloud.calls("backup:DELETE"), 1);
+}
+
+fn row(cloud: &Cloud, plan: &Plan) -> Option<CatalogRow> {
+    Some(serde_json::from_str(&cloud.object(&plan.catalog_key)?).unwrap())
+}
+
+#[tokio::test]
+async fn the_export_is_in_the_catalog_before_its_source_goes() {
+    // The deletion is refused, its answer is lost, or the row cannot be written.
+    let (cloud, plan) = exported();
+    cloud.fail("backup:DELETE", 1, 400, "InvalidRequestException");
+    turn(&cloud, &plan, None).await.unwrap_err();
+    assert!(!row(&cloud, &plan).unwrap().recovery_point_deleted);
+    assert!(cloud.object(&plan.latest_key).is_some());
+    let keys = cloud.keys();
+    assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, State::Deleted);
+    assert_eq!(cloud.keys(), keys);
+
+    for object in ["s3:PUT catalog/", "s3:PUT latest/"] {
+        let (cloud, plan) = exported();
+        cloud.fail(object, 9, 503, "SlowDown");
+        assert_eq!(turn(&cloud, &plan, None).await.unwrap_err().kind, Kind::Throttled);
+        assert_eq!(cloud.calls("backup:DELETE"), 0);
+    }
+}
+
+/// Lists these recovery points of the plan's resource, and one of another resource.
+fn listed(cloud: &Cloud, plan: &Plan, points: &[(&str, &str)]) {
+    let point = |arn: &str, status: &str, resource: &str| json!({"RecoveryPointArn": arn, "Status": status, "ResourceArn": resource, "ResourceType": "EC2"});
+    let mut all: Vec<Value> = points
+        .iter()
+        .map(|(id, status)| {
+            point(&format!("arn:aws:ec2:us-east-1::image/{id}"), status, &plan.recovery_point.resource_arn)
+        })
+        .collect();
+    all.push(point("arn:aws:ec2:us-east-1::image/ami-0eeeeeeeeeeeeeeee", "COMPLETED", "arn:of:another"));
+    cloud.edit(|state| state.listed = all);
+}
+
+const OWN: &str = "ami-0123456789abcdef0";
+
+#[tokio::test]
+async fn the_last_recovery_points_of_a_resource_are_kept() {
+    let (cloud, mut plan) = exported();
+    plan.retention.minimum_recovery_points = 2;
+    let usable = [("ami-00000001", "COMPLETED"), (OWN, "COMPLETED"), ("ami-00000002", "AVAILABLE")];
+    for points in [
+        vec![],
+        usable[..2].to_vec(),
+        vec![
+            usable[0],
+            usable[1],
+            ("ami-00000002", "EXPIRED"),
+            ("ami-00000003", "PARTIAL"),
+            ("not-an-image", "COMPLETED"),
+        ],
+    ] {
+        listed(&cloud, &plan, &points);
+        let deletion = turn(&cloud, &plan, None).await.unwrap();
+        assert_eq!(deletion.state, State::Kept, "{points:?}");
+        let reason = deletion.reason.unwrap();
+        assert!(reason.contains("MINIMUM_RECOVERY_POINTS is 2") && reason.contains(OWN), "{reason}");
+    }
+    listed(&cloud, &plan, &usable);
+    cloud.fail("backup:LIST", 9, 400, "AccessDeniedException");
+    assert_eq!(turn(&cloud, &plan, None).await.unwrap_err().kind, Kind::AccessDenied);
+    assert_eq!(cloud.calls("backup:DELETE"), 0);
+    assert!(row(&cloud, &plan).is_some());
+
+    let (cloud, _) = exported();
+    listed(&cloud, &plan, &usable);
+    assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, State::Deleted);
+}
+
+#[tokio::test]
+async fn two_that_end_together_do_not_count_on_each_other() {
+    let (cloud, mut plan) = exported();
+    plan.retention.minimum_recovery_points = 1;
+    listed(&cloud, &plan, &[(OWN, "COMPLETED"), ("ami-00000001", "COMPLETED")]);
+    let other = ExportId::derive(&"arn:aws:ec2:us-east-1::image/ami-00000001".parse().unwrap(), 0);
+    cloud.put(&claim_key(&other), "{}");
+    assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, State::Kept);
+    cloud.edit(|state| state.objects.remove(&claim_key(&other)));
+    assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, State::Deleted);
+}
+
+#[tokio::test]
+async fn without_the_tag_nothing_goes() {
+    for (tag, state) in [(None, State::Kept), (Some("True"), State::Kept), (Some("true"), State::Deleted)] {
+        let (cloud, mut plan) = exported();
+        plan.retention.only_tagged = Some("exportable".into());
+        plan.recovery_point.tags = tag.map(|value| ("exportable".to_owned(), value.to_owned())).into_iter().collect();
+        let deletion = turn(&cloud, &plan, None).await.unwrap();
+        assert_eq!(deletion.state, state, "{tag:?}");
+        assert_eq!(deletion.reason.is_some_and(|reason| reason.contains("exportable = true")), state == State::Kept);
+    }
 }
 
 #[tokio::test]

@@ -40,6 +40,21 @@ async fn the_volume_is_tagged_by_the_call_that_makes_it() {
 }
 
 #[tokio::test]
+async fn the_operators_tags_stand_beside_ours_and_never_in_their_place() {
+    let cloud = Cloud::new();
+    let mut request = request(None);
+    let theirs = [("owner", "payments"), ("Name", "mine"), ("backup-export:execution", "nobody")];
+    request.plan.resource_tags = theirs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let plan = request.plan.clone();
+    let restore = start(&cloud.ec2(), request).await.unwrap();
+    let tags = cloud.edit(|state| state.volumes[restore.volume_id.as_str()].tags.clone());
+    assert_eq!(tags.len(), 5);
+    assert_eq!(tags["owner"], "payments");
+    assert_eq!(tags["backup-export:execution"], plan.execution.as_str());
+    assert!(tags["Name"].starts_with(plan.export_id.as_str()), "{}", tags["Name"]);
+}
+
+#[tokio::test]
 async fn a_full_zone_is_followed_by_the_next() {
     let cloud = Cloud::new();
     cloud.fail("ec2:CreateVolume", 1, 400, "InsufficientVolumeCapacity");

@@ -2,7 +2,7 @@
 
 use domain::claim::Claim;
 use domain::id::ExecutionArn;
-use domain::plan::Plan;
+use domain::plan::{Plan, PlannedVolume};
 use jiff::Timestamp;
 
 pub(crate) const SNAPSHOT: &str = "snap-0123456789abcdef0";
@@ -40,4 +40,12 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn manifest() -> String {
     let golden = include_str!("../../../domain/golden/manifest.json");
     golden.replace("exp-0123456789abcdef0123", plan().export_id.as_str())
+}
+
+/// A manifest of a volume of [`image_plan`].
+pub(crate) fn image_manifest(volume: &PlannedVolume) -> String {
+    let (plan, image) = (plan(), image_plan());
+    manifest()
+        .replace(plan.export_id.as_str(), image.export_id.as_str())
+        .replace(plan.volumes[0].prefix.as_str(), volume.prefix.as_str())
 }

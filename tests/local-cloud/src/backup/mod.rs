@@ -111,6 +111,13 @@ impl RecoveryPoint {
     }
 }
 
+/// The tags of an EBS or EC2 recovery point are those of its snapshots and its image.
+fn tags(options: &RecoveryPointOptions) -> BTreeMap<String, String> {
+    let mut tags = options.tags.clone();
+    tags.insert("aws:backup:source-resource".to_owned(), "local".to_owned());
+    tags
+}
+
 fn created(options: &RecoveryPointOptions) -> Result<jiff::Timestamp> {
     match &options.created_at {
         None => Ok(jiff::Timestamp::now()),
@@ -132,7 +139,7 @@ fn add_snapshot(shared: &Shared, image: &Path, options: &RecoveryPointOptions) -
         archived: options.archived,
         kms_key_arn: options.kms_key_arn.clone(),
         started: created(options)?.to_string(),
-        tags: BTreeMap::from([("aws:backup:source-resource".to_owned(), "local".to_owned())]),
+        tags: tags(options),
         fate: options.volumes,
         broken_from: None,
         id,
@@ -180,7 +187,7 @@ pub(crate) fn add_ec2(
         name: format!("AwsBackup_{instance}_{}", uuid::Uuid::new_v4()),
         created: created(&options)?.to_string(),
         devices,
-        tags: BTreeMap::new(),
+        tags: tags(&options),
         id,
     });
     let point = RecoveryPoint {
