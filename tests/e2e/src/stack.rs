@@ -44,7 +44,7 @@ pub fn stack(options: &Options, environment: &BTreeMap<String, String>) -> Resul
     stack.buckets.push(BucketSpec { name: FOREIGN_BUCKET.into(), owner: Some(FOREIGN_ACCOUNT.into()) });
     stack.vaults = vec![VAULT.into(), OTHER_VAULT.into()];
     for (name, value) in environment {
-        lay_over(&mut stack.functions, name, value)?;
+        lay_over(&mut stack.functions, name, value);
     }
     Ok(stack)
 }
@@ -60,18 +60,14 @@ pub fn template() -> Result<Template> {
 }
 
 /// Sets a variable in the functions that have it. One that the template leaves to its default is the plan's.
-fn lay_over(functions: &mut [FunctionSpec], name: &str, value: &str) -> Result<()> {
+fn lay_over(functions: &mut [FunctionSpec], name: &str, value: &str) {
     let is_set = functions.iter().any(|function| function.environment.contains_key(name));
-    let takes = |function: &FunctionSpec| {
-        if is_set { function.environment.contains_key(name) } else { function.name == "plan" }
-    };
-    let mut taken = false;
-    for function in functions.iter_mut().filter(|function| takes(function)) {
-        function.environment.insert(name.to_owned(), value.to_owned());
-        taken = true;
+    for function in functions {
+        let takes_it = if is_set { function.environment.contains_key(name) } else { function.name == "plan" };
+        if takes_it {
+            function.environment.insert(name.to_owned(), value.to_owned());
+        }
     }
-    ensure!(taken, "no function takes {name}");
-    Ok(())
 }
 
 /// The root of the workspace.

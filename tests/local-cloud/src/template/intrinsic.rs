@@ -157,7 +157,7 @@ impl Scope<'_> {
             "AWS::URLSuffix" => "amazonaws.com".to_owned(),
             _ => {
                 if let Some(parameter) = self.document.get("Parameters").and_then(|all| all.get(name)) {
-                    return self.parameter(name, parameter, place).map(Some);
+                    return default_of(name, parameter, place).map(Some);
                 }
                 match self.catalog.find(name) {
                     Some(resource) => resource.reference(names),
@@ -166,19 +166,6 @@ impl Scope<'_> {
             }
         };
         Ok(Some(Value::String(text)))
-    }
-
-    /// The default of a parameter. The value of one that stands in Parameter Store is nowhere here.
-    fn parameter(&self, name: &str, parameter: &Value, place: &str) -> Result<Value, Problem> {
-        let kind = parameter["Type"].as_str().unwrap_or_default();
-        let default = parameter.get("Default").filter(|_| !kind.starts_with("AWS::SSM"));
-        match (default, kind) {
-            (Some(Value::String(text)), kind) if kind.starts_with("List<") || kind == "CommaDelimitedList" => {
-                Ok(text.split(',').map(str::trim).map(Value::from).collect())
-            }
-            (Some(value), _) => Ok(value.clone()),
-            (None, _) => Err(Problem::new(place, format!("the parameter {name} has no value here"))),
-        }
     }
 
     fn attribute(&self, id: &str, attribute: &str, place: &str) -> Result<String, Problem> {
@@ -204,7 +191,7 @@ impl Scope<'_> {
             out.push_str(before);
             rest = tail;
             if let Some(literal) = name.strip_prefix('!') {
-                out.push_str(&format!("${{{literal}}}"));
+                out.extend(["${", literal, "}"]);
             } else if let Some(value) = values.and_then(|values| values.get(name)) {
                 out.push_str(&self.text(value, place)?);
             } else if let Some((id, attribute)) = name.split_once('.') {
@@ -245,6 +232,19 @@ impl Scope<'_> {
             "Fn::Not" => Ok(!all(argument)?.into_iter().all(|holds| holds)),
             other => Err(Problem::new(place, format!("{other} is not a condition"))),
         }
+    }
+}
+
+/// The default of a parameter. The value of one that stands in Parameter Store is nowhere here.
+fn default_of(name: &str, parameter: &Value, place: &str) -> Result<Value, Problem> {
+    let kind = parameter["Type"].as_str().unwrap_or_default();
+    let default = parameter.get("Default").filter(|_| !kind.starts_with("AWS::SSM"));
+    match (default, kind) {
+        (Some(Value::String(text)), kind) if kind.starts_with("List<") || kind == "CommaDelimitedList" => {
+            Ok(text.split(',').map(str::trim).map(Value::from).collect())
+        }
+        (Some(value), _) => Ok(value.clone()),
+        (None, _) => Err(Problem::new(place, format!("the parameter {name} has no value here"))),
     }
 }
 
