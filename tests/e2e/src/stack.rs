@@ -20,6 +20,8 @@ pub const OTHER_VAULT: &str = "aws/efs/automatic-backup-vault";
 pub const STATE_MACHINE: &str = "backup-export";
 /// The schedule that calls the reaper.
 pub const REAPER_SCHEDULE: &str = "reaper-hourly";
+/// The schedule that calls the reconciler.
+pub const RECONCILER_SCHEDULE: &str = "reconciler-daily";
 /// The topic of what went wrong.
 pub const FAILURES_TOPIC: &str = "Failures";
 /// The topic of finished exports.

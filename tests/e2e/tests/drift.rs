@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use backup_export_e2e::stack::{self, FAILURES_TOPIC, REAPER_SCHEDULE, SUCCESSES_TOPIC};
+use backup_export_e2e::stack::{self, FAILURES_TOPIC, REAPER_SCHEDULE, RECONCILER_SCHEDULE, SUCCESSES_TOPIC};
 use backup_export_lambdas::{reaper, reconciler};
 use domain::settings::{self, InvalidSettings};
 use local_cloud::{FunctionSpec, Options, Stack, Target, TargetSpec};
@@ -103,7 +103,7 @@ fn every_event_that_is_needed_goes_where_it_is_needed() -> Result<()> {
         ("notify-failure", rule("notify-failure")?, topic(FAILURES_TOPIC)),
         ("notify-success", rule("notify-success")?, topic(SUCCESSES_TOPIC)),
         (REAPER_SCHEDULE, schedule(REAPER_SCHEDULE)?, function("reaper")),
-        ("reconciler-daily", schedule("reconciler-daily")?, function("reconciler")),
+        (RECONCILER_SCHEDULE, schedule(RECONCILER_SCHEDULE)?, function("reconciler")),
     ] {
         let [TargetSpec { target, dead_letters, .. }] = targets else { bail!("{name} has {} targets", targets.len()) };
         ensure!(*target == expected, "{name} goes to {target:?}");

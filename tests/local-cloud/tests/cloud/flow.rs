@@ -208,12 +208,12 @@ async fn what_cannot_be_delivered_is_kept() {
     cloud.wait_for_deliveries(LONG).await.unwrap();
     let mut letters = cloud.dead_letters();
     letters.sort_by(|a, b| a.source.cmp(&b.source));
-    let [died, lost] = letters.as_slice() else { panic!("{letters:?}") };
+    let [failed, lost] = letters.as_slice() else { panic!("{letters:?}") };
     assert_eq!(
-        (died.queue.as_str(), died.source.as_str(), died.body.as_str()),
+        (failed.queue.as_str(), failed.source.as_str(), failed.body.as_str()),
         ("dead", "listener", r#"{"do":"die"}"#)
     );
-    assert!(died.reason.contains("Runtime.ExitError"), "{died:?}");
+    assert!(failed.reason.contains("Runtime.ExitError"), "{failed:?}");
     assert_eq!((lost.queue.as_str(), lost.source.as_str()), ("dead", "lost"));
     assert!(lost.body.contains("here") && lost.reason.contains("404"), "{lost:?}");
     cloud.shutdown().await.unwrap();
