@@ -19,27 +19,35 @@ const REGIONS = [
   { partition: "aws-us-gov", region: "us-gov-west-1" },
 ] as const;
 
-interface Place {
-  readonly partition: string;
-  readonly region: string;
-  readonly account: string;
-}
-
 const account = word(/^[1-9][0-9]{11}$/);
-const place: fc.Arbitrary<Place> = fc.record({ place: fc.constantFrom(...REGIONS), account }).map(({ place: { partition, region }, account: id }) => ({ partition, region, account: id }));
 
-/** Said by name, by ARN, or by both; a Region that is not said leaves the others free to follow from nothing. */
-function vault({ partition, region, account: id }: Place): fc.Arbitrary<Context> {
-  const name = fc.constantFrom("Default", "cold", "aws/efs/automatic-backup-vault");
-  const arn = name.map((one) => `arn:${partition}:backup:${region}:${id}:backup-vault:${one}`);
-  return fc.oneof(
-    name.map((backupVault) => ({ backupVault })),
-    arn.map((backupVault) => ({ backupVault })),
-    fc.oneof(name, arn).map((backupVault) => ({ account: id, region, backupVault })),
-  );
+// `@partition@` and the like are filled in once the place is known: to make arbitraries of each place anew takes twenty times as long.
+
+/** Said by name, by ARN, or by both. */
+const vaultName = fc.constantFrom("Default", "cold", "aws/efs/automatic-backup-vault");
+const vaultArn = vaultName.map((one) => `arn:@partition@:backup:@region@:@account@:backup-vault:${one}`);
+const vault: fc.Arbitrary<Context> = fc.oneof(
+  vaultName.map((backupVault) => ({ backupVault })),
+  vaultArn.map((backupVault) => ({ backupVault })),
+  fc.oneof(vaultName, vaultArn).map((backupVault) => ({ account: "@account@", region: "@region@", backupVault })),
+);
+
+const kmsKey = fc.tuple(account, fc.uuid()).map(([owner, key]) => `arn:@partition@:kms:@region@:${owner}:key/${key}`);
+
+const place = fc.tuple(fc.constantFrom(...REGIONS), account);
+
+function placed(context: Context, [{ partition, region }, id]: readonly [(typeof REGIONS)[number], string]): Context {
+  const fill = (from: unknown): unknown => {
+    if (typeof from === "string") {
+      return from.replaceAll("@partition@", partition).replaceAll("@region@", region).replaceAll("@account@", id).replaceAll("@china@", partition === "aws-cn" ? ".cn" : "");
+    }
+    if (Array.isArray(from)) {
+      return from.map(fill);
+    }
+    return typeof from === "object" && from !== null ? Object.fromEntries(Object.entries(from).map(([key, one]) => [key, fill(one)])) : from;
+  };
+  return fill(context) as Context;
 }
-
-const kmsKey = ({ partition, region }: Place): fc.Arbitrary<string> => fc.tuple(account, fc.uuid()).map(([owner, key]) => `arn:${partition}:kms:${region}:${owner}:key/${key}`);
 
 const tagText = word(/^[A-Za-z0-9_.:/=+@-]{1,20}$/);
 const tagKeys = fc.uniqueArray(tagText.filter((key) => !/^(aws|backup-export):/i.test(key) && !/^(xxx+|todo|tbd|fixme)$/i.test(key)), { maxLength: 5, selector: (key) => key.toLowerCase() });
@@ -66,73 +74,72 @@ const locked = lifecycle.chain((lifecycleRules) => {
   return fc.record({ lifecycleRules: fc.constant(lifecycleRules), objectLock: orBlank(objectLock) });
 });
 
-const compression = fc.constantFrom("gzip" as const, "zstd" as const).chain((codec) => fc.record({ codec: fc.constant(codec), level: orBlank(within(LIMITS.compressionLevel[codec])) }));
+const compression = fc.oneof(
+  ...(["gzip", "zstd"] as const).map((codec) => fc.record({ codec: fc.constant(codec), level: orBlank(within(LIMITS.compressionLevel[codec])) })),
+);
 
-function volume(): fc.Arbitrary<Context> {
-  const { gp3, io1, io2 } = LIMITS.iopsOfType;
-  return fc.oneof(
-    fc.record({ volumeType: fc.constant("gp3"), throughputMib: orBlank(within(LIMITS.throughputMib)) }),
-    fc.record({ volumeType: fc.constant("gp3"), iops: orBlank(within(gp3)) }),
-    fc.record({ volumeType: fc.constant("gp3"), iops: fc.integer({ min: 8_000, max: gp3.most }), throughputMib: within(LIMITS.throughputMib) }),
-    fc.constant({ volumeType: "gp2" }),
-    fc.record({ volumeType: fc.constant("io1"), iops: within(io1) }),
-    fc.record({ volumeType: fc.constant("io2"), iops: within(io2) }),
-  );
-}
+const { gp3, io1, io2 } = LIMITS.iopsOfType;
+const volume: fc.Arbitrary<Context> = fc.oneof(
+  fc.record({ volumeType: fc.constant("gp3"), throughputMib: orBlank(within(LIMITS.throughputMib)) }),
+  fc.record({ volumeType: fc.constant("gp3"), iops: orBlank(within(gp3)) }),
+  fc.record({ volumeType: fc.constant("gp3"), iops: fc.integer({ min: 8_000, max: gp3.most }), throughputMib: within(LIMITS.throughputMib) }),
+  fc.constant({ volumeType: "gp2" }),
+  fc.record({ volumeType: fc.constant("io1"), iops: within(io1) }),
+  fc.record({ volumeType: fc.constant("io2"), iops: within(io2) }),
+);
 
-function restore(where: Place): fc.Arbitrary<Context> {
-  const rest = fc.record(
-    {
-      initializationRateMib: orBlank(within(LIMITS.initializationRateMib)),
-      volumeKmsKey: orBlank(kmsKey(where)),
-      snapshotKmsKeys: fc.array(kmsKey(where), { maxLength: 3 }),
-      timeoutMinutes: within(LIMITS.restoreTimeoutMinutes),
-    },
-    { requiredKeys: [] },
-  );
-  return fc.tuple(volume(), rest).map(([one, other]) => ({ ...one, ...other }));
-}
-
-function compute({ region }: Place): fc.Arbitrary<Context> {
-  return fc.constantFrom("arm64" as const, "x86_64" as const).chain((architecture) =>
+const restore = fc
+  .tuple(
+    volume,
     fc.record(
       {
-        architecture: fc.constant(architecture),
-        instanceTypes: orBlank(fc.uniqueArray(fc.constantFrom(...INSTANCE_TYPES[architecture], ...INSTANCE_TYPES[architecture].map((family) => `${family}.4xlarge`)), { minLength: 1 })),
-        spot: fc.constantFrom(true, false, "true", "False"),
-        // Six zones each have one job at least, with the default of the other number too.
-        maxVcpus: fc.integer({ min: 96, max: 256 }),
-        jobVcpus: fc.integer({ min: 1, max: 10 }),
-        jobMemoryMib: fc.integer({ min: LIMITS.jobMemoryMib.least, max: 65_536 }),
-        rootDiskGib: within(LIMITS.rootDiskGib),
-        exportTimeoutHours: within(LIMITS.exportTimeoutHours),
-        workerImage: orBlank(fc.constant(`123456789012.dkr.ecr.${region}.amazonaws.com${region.startsWith("cn-") ? ".cn" : ""}/backup-export/worker:1`)),
+        initializationRateMib: orBlank(within(LIMITS.initializationRateMib)),
+        volumeKmsKey: orBlank(kmsKey),
+        snapshotKmsKeys: fc.array(kmsKey, { maxLength: 3 }),
+        timeoutMinutes: within(LIMITS.restoreTimeoutMinutes),
       },
-      { requiredKeys: ["architecture"] },
+      { requiredKeys: [] },
     ),
-  );
-}
+  )
+  .map(([one, other]) => ({ ...one, ...other }));
 
-function network({ region }: Place): fc.Arbitrary<unknown> {
-  const mode = fc.constantFrom("endpoints", "nat", "public");
-  const zones = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d", "e", "f"), { minLength: 1 }).map((letters) => letters.map((letter) => `${region}${letter}`));
-  const made = fc.record(
+const hosts = (["arm64", "x86_64"] as const).map((architecture) =>
+  fc.record(
+    {
+      architecture: fc.constant(architecture),
+      instanceTypes: orBlank(fc.uniqueArray(fc.constantFrom(...INSTANCE_TYPES[architecture].flatMap((family) => [family, `${family}.4xlarge`])), { minLength: 1 })),
+      spot: fc.constantFrom(true, false, "true", "False"),
+      // Six zones each have one job at least, with the default of the other number too.
+      maxVcpus: fc.integer({ min: 96, max: 256 }),
+      jobVcpus: fc.integer({ min: 1, max: 10 }),
+      jobMemoryMib: fc.integer({ min: LIMITS.jobMemoryMib.least, max: 65_536 }),
+      rootDiskGib: within(LIMITS.rootDiskGib),
+      exportTimeoutHours: within(LIMITS.exportTimeoutHours),
+      workerImage: orBlank(fc.constant("123456789012.dkr.ecr.@region@.amazonaws.com@china@/backup-export/worker:1")),
+    },
+    { requiredKeys: ["architecture"] },
+  ),
+);
+
+const mode = fc.constantFrom("endpoints", "nat", "public");
+const zones = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d", "e", "f"), { minLength: 1 }).map((letters) => letters.map((letter) => `@region@${letter}`));
+const subnetIds = fc.uniqueArray(word(/^subnet-[0-9a-f]{17}$/), { minLength: 6, maxLength: 6 });
+const network: fc.Arbitrary<unknown> = fc.oneof(
+  mode,
+  fc.record(
     {
       mode,
       cidr: orBlank(fc.constantFrom("10.1.0.0/16", "172.20.0.0/16", "192.168.0.0/16", "100.64.0.0/16")),
       availabilityZones: orBlank(fc.oneof(within(LIMITS.availabilityZones), zones)),
     },
     { requiredKeys: ["mode", "cidr"] },
-  );
-  const existing = zones.chain((names) =>
-    fc.record({
-      mode: fc.constant("existing"),
-      vpcId: word(/^vpc-[0-9a-f]{17}$/),
-      subnets: fc.uniqueArray(word(/^subnet-[0-9a-f]{17}$/), { minLength: names.length, maxLength: names.length }).map((ids) => ids.map((subnetId, index) => ({ subnetId, availabilityZone: names[index] }))),
-    }),
-  );
-  return fc.oneof(mode, made, existing);
-}
+  ),
+  fc.record({
+    mode: fc.constant("existing"),
+    vpcId: word(/^vpc-[0-9a-f]{17}$/),
+    subnets: fc.tuple(zones, subnetIds).map(([names, ids]) => names.map((availabilityZone, index) => ({ subnetId: ids[index], availabilityZone }))),
+  }),
+);
 
 const notifications = fc.record({ emails: fc.uniqueArray(email, { maxLength: 3 }), onFailure: fc.boolean(), onSuccess: fc.boolean() }, { requiredKeys: [] });
 
@@ -142,30 +149,29 @@ const deletion = fc.oneof(
   fc.record({ "auto-delete-snapshot": fc.constantFrom(false, "false", "", null), verification: fc.constantFrom("readback", "checksum", "none", undefined) }),
 );
 
-const rest = (where: Place): fc.Arbitrary<Context> =>
-  fc.record(
-    {
-      prefix: word(/^[a-z]{1,9}(-[a-z0-9]{1,9}){0,2}$/),
-      resourceTypes: fc.constantFrom(["EBS"], ["EC2"], ["EC2", "EBS"], "EBS,EC2", '["EBS"]'),
-      sourceAccounts: fc.uniqueArray(account, { maxLength: 3 }),
-      minimumRecoveryPoints: fc.integer({ min: 0, max: 100 }),
-      backupTag: orBlank(fc.constantFrom("cold", "exported:may-go")),
-      s3KmsCmk: orBlank(kmsKey(where)),
-      s3AccessLogsBucket: fc.constant("access-logs"),
-      compression,
-      restore: restore(where),
-      compute: compute(where),
-      network: network(where),
-      notifications: notifications.filter(({ onFailure = true, onSuccess = false }) => onFailure || onSuccess),
-      notificationAlias: orBlank(email),
-      reconcile: fc.oneof(
-        fc.constantFrom("on", "dry-run", "off"),
-        fc.record({ mode: fc.constantFrom("on", "dry-run", "off"), maxStarts: within(LIMITS.maxStarts), lookBackDays: orBlank(within(LIMITS.lookBackDays)) }, { requiredKeys: [] }),
-      ),
-      monitoring: fc.record({ logRetentionDays: fc.constantFrom(...LOG_RETENTION_DAYS), alarmAfterHours: within(LIMITS.alarmAfterHours) }, { requiredKeys: [] }),
-    },
-    { requiredKeys: [] },
-  );
+const rest: fc.Arbitrary<Context> = fc.record(
+  {
+    prefix: word(/^[a-z]{1,9}(-[a-z0-9]{1,9}){0,2}$/),
+    resourceTypes: fc.constantFrom(["EBS"], ["EC2"], ["EC2", "EBS"], "EBS,EC2", '["EBS"]'),
+    sourceAccounts: fc.uniqueArray(account, { maxLength: 3 }),
+    minimumRecoveryPoints: fc.integer({ min: 0, max: 100 }),
+    backupTag: orBlank(fc.constantFrom("cold", "exported:may-go")),
+    s3KmsCmk: orBlank(kmsKey),
+    s3AccessLogsBucket: fc.constant("access-logs"),
+    compression,
+    restore,
+    compute: fc.oneof(...hosts),
+    network,
+    notifications: notifications.filter(({ onFailure = true, onSuccess = false }) => onFailure || onSuccess),
+    notificationAlias: orBlank(email),
+    reconcile: fc.oneof(
+      fc.constantFrom("on", "dry-run", "off"),
+      fc.record({ mode: fc.constantFrom("on", "dry-run", "off"), maxStarts: within(LIMITS.maxStarts), lookBackDays: orBlank(within(LIMITS.lookBackDays)) }, { requiredKeys: [] }),
+    ),
+    monitoring: fc.record({ logRetentionDays: fc.constantFrom(...LOG_RETENTION_DAYS), alarmAfterHours: within(LIMITS.alarmAfterHours) }, { requiredKeys: [] }),
+  },
+  { requiredKeys: [] },
+);
 
 /** A logs prefix is for a logs bucket; addresses are for messages that are sent. */
 function fitting(context: Context): Context {
@@ -173,6 +179,6 @@ function fitting(context: Context): Context {
 }
 
 /** Contexts that are good, with every key now and then, in the forms in which `cdk.json` and the command line give them. */
-export const validContext: fc.Arbitrary<Context> = place
-  .chain((where) => fc.tuple(vault(where), tagging, locked, deletion, rest(where)))
-  .map(([...parts]) => fitting(Object.assign({}, ...(parts as object[])) as Context));
+export const validContext: fc.Arbitrary<Context> = fc
+  .tuple(place, vault, tagging, locked, deletion, rest)
+  .map(([where, ...parts]) => placed(fitting(Object.assign({}, ...parts) as Context), where));

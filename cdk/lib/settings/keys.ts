@@ -19,7 +19,19 @@ export function nearest(key: string, known: readonly string[]): string | undefin
   // Somebody may have left out the section, or written one too many.
   const candidates = known.map((one) => ({ one, distance: Math.min(distance(written, bare(one)), distance(written, bare(last(one)))) }));
   const [best] = candidates.sort((a, b) => a.distance - b.distance || a.one.length - b.one.length);
-  return best !== undefined && best.distance <= Math.max(1, Math.floor(written.length / 3)) ? best.one : undefined;
+  if (best !== undefined && best.distance <= Math.max(1, Math.floor(written.length / 3))) {
+    return best.one;
+  }
+  // Or it begins in the same way: "verify" for "verification".
+  return known.find((one) => [bare(one), bare(last(one))].some((candidate) => sharedBeginning(written, candidate) >= Math.max(4, written.length / 2)));
+}
+
+function sharedBeginning(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) {
+    length++;
+  }
+  return length;
 }
 
 /** Why an unknown key is not taken, and what to write instead. */
