@@ -9,34 +9,55 @@ AS_ROOT := $(shell if [ "$$(id -u)" != 0 ] && command -v sudo >/dev/null; then e
 TARGET_DIR = $(shell cargo metadata --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 HOST_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 
-.PHONY: help setup build lint test demo clean
+.PHONY: help setup build lint synth test test-rust test-cdk test-deploy image demo clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
-setup: ## Install what tests and demo need (Debian packages, a virtualenv)
+setup: ## Install what tests and demo need (Debian packages, a virtualenv, npm packages)
 	@tests/setup-packages
-	@$(MAKE) --no-print-directory $(VENV)/.ready
+	@$(MAKE) --no-print-directory $(VENV)/.ready node_modules/.package-lock.json
 
 $(VENV)/.ready: tests/requirements.txt
 	@tests/setup-venv $(VENV)
+
+node_modules/.package-lock.json: package-lock.json
+	@npm ci --no-fund --no-audit
 
 # Tests and programs are built together: cargo would otherwise compile the AWS SDK twice, with different features.
 build: ## Build everything (the first time: about 8 minutes on two cores, most of it the AWS SDK)
 	cargo build --locked --workspace --all-targets
 
-lint: ## rustfmt, clippy, rustdoc
+lint: ## rustfmt, clippy, rustdoc, tsc, eslint
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --quiet
+	npm run --silent lint
 
-test: setup lint ## Lint and run everything: unit, property and end-to-end tests
+synth: ## Write the CloudFormation template that the local cloud takes (compiles nothing)
+	@tests/synth
+
+test: setup lint ## Lint and run everything: unit, property and end-to-end tests, the CDK app, a deployment up to the account
+	@$(MAKE) --no-print-directory test-cdk
+	@$(MAKE) --no-print-directory test-rust
+	@$(MAKE) --no-print-directory test-deploy
+
+test-rust: synth
 	@$(MAKE) --no-print-directory build
 	CARGO_TARGET_$(HOST_TRIPLE)_RUNNER='$(AS_ROOT)' cargo nextest run --locked --workspace
 
-demo: setup build ## Export sample backups on this machine and show what happened
+test-cdk:
+	npx vitest run
+
+test-deploy:
+	tests/deploy
+
+image: ## Build the worker's image on a base made here, and run it
+	$(AS_ROOT) tests/image
+
+demo: setup synth build ## Export sample backups on this machine and show what happened
 	@$(AS_ROOT) "$(TARGET_DIR)/debug/demo"
 
 clean: ## Remove what was built here
 	cargo clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) node_modules cdk.out cdk.out.test

@@ -24,11 +24,18 @@ export interface ZoneQueue {
   readonly arn: string;
 }
 
+/** A job definition by its name. An execution that a deployment overtakes finds the newest revision; the one it began with is gone by then. */
+export interface NamedJobDefinition {
+  readonly name: string;
+  /** Of all its revisions, for permissions. */
+  readonly arns: readonly string[];
+}
+
 /** Where the worker runs: for each zone a queue, hosts that come and go with its jobs, and what a job is. */
 export class Compute extends Construct {
   readonly queues: readonly ZoneQueue[];
-  readonly exportJobDefinition: string;
-  readonly verifyJobDefinition: string;
+  readonly exportJobDefinition: NamedJobDefinition;
+  readonly verifyJobDefinition: NamedJobDefinition;
 
   private readonly props: ComputeProps;
 
@@ -107,11 +114,13 @@ export class Compute extends Construct {
     return { exporter, verifier };
   }
 
-  private jobDefinition(name: string, image: string, jobRole: Role, attaches: boolean): string {
+  private jobDefinition(name: string, image: string, jobRole: Role, attaches: boolean): NamedJobDefinition {
     const { installation, log } = this.props;
     const { compute } = installation.settings;
     const stack = Stack.of(this);
-    const definition = new CfnJobDefinition(this, name, {
+    const jobDefinitionName = `${installation.name}-${name}`;
+    new CfnJobDefinition(this, name, {
+      jobDefinitionName,
       type: "container",
       platformCapabilities: ["EC2"],
       propagateTags: true,
@@ -145,7 +154,8 @@ export class Compute extends Construct {
       retryStrategy: retryStrategy(compute.spot),
       timeout: { attemptDurationSeconds: Duration.hours(compute.exportTimeoutHours).toSeconds() },
     });
-    return definition.ref;
+    const arn = installation.arn("batch", "job-definition", jobDefinitionName);
+    return { name: jobDefinitionName, arns: [arn, `${arn}:*`] };
   }
 }
 
@@ -240,12 +250,12 @@ class Hosts extends Construct {
 function hostPermissions(props: ComputeProps, pull: readonly string[]): Permission[] {
   const { installation, log } = props;
   const cluster = { actions: ["ecs:RegisterContainerInstance", "ecs:DeregisterContainerInstance", "ecs:SubmitAttachmentStateChanges", "ecs:SubmitContainerStateChange", "ecs:SubmitTaskStateChange"] };
-  const why = "Batch names its ECS clusters itself, after the compute environment";
+  const why = "Batch names its ECS clusters itself: the environment's name, Batch, and something random";
   return [
-    { ...cluster, resources: [installation.arn("ecs", "cluster", "*")], why },
+    { ...cluster, resources: [installation.arn("ecs", "cluster", "*Batch*")], why },
     {
       actions: ["ecs:Poll", "ecs:StartTelemetrySession", "ecs:UpdateContainerInstancesState"],
-      resources: [installation.arn("ecs", "container-instance", "*")],
+      resources: [installation.arn("ecs", "container-instance", "*Batch*/*")],
       why,
     },
     { actions: ["ecs:DiscoverPollEndpoint", "ecr:GetAuthorizationToken"], resources: ["*"], why: "the service has no resource-level permission for it" },

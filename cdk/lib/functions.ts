@@ -1,10 +1,7 @@
-import { Duration, Fn, RemovalPolicy } from "aws-cdk-lib";
+import { AssetHashType, Duration, Fn, RemovalPolicy } from "aws-cdk-lib";
 import { ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Architecture, LoggingFormat, Tracing, type IFunction } from "aws-cdk-lib/aws-lambda";
-import { SqsDestination } from "aws-cdk-lib/aws-lambda-destinations";
 import { LogGroup } from "aws-cdk-lib/aws-logs";
-import type { IQueue } from "aws-cdk-lib/aws-sqs";
-import { AssetHashType } from "aws-cdk-lib";
 import { RustFunction } from "cargo-lambda-cdk";
 import { Construct } from "constructs";
 import { join } from "node:path";
@@ -23,8 +20,6 @@ export interface FunctionsProps {
   readonly installation: Installation;
   readonly storage: Storage;
   readonly compute: Compute;
-  /** Where calls go that nobody waits for and that failed every time. */
-  readonly deadLetters: IQueue;
 }
 
 /** The Lambdas: a role each, and what they read from the environment. */
@@ -47,7 +42,7 @@ export class Functions extends Construct {
   }
 
   private add(binary: Binary, props: FunctionsProps, variables: Record<string, string>, permitted: readonly Permission[]): IFunction {
-    const { installation, deadLetters } = props;
+    const { installation } = props;
     const { architecture } = installation.settings.compute;
     const logGroup = new LogGroup(this, `${binary}-log`, {
       retention: installation.settings.monitoring.logRetentionDays,
@@ -81,7 +76,8 @@ export class Functions extends Construct {
       tracing: Tracing.ACTIVE,
       loggingFormat: LoggingFormat.JSON,
       logGroup,
-      ...(isAsynchronous && { retryAttempts: 2, maxEventAge: Duration.hours(6), onFailure: new SqsDestination(deadLetters) }),
+      // They come back by themselves, every hour and every day, and alarms tell of what they could not do.
+      ...(isAsynchronous && { retryAttempts: 2, maxEventAge: Duration.hours(1) }),
     });
   }
 }
@@ -122,8 +118,8 @@ function planning(props: FunctionsProps, settings: Settings): Record<string, str
   const { restore, deletion, compression } = settings;
   return {
     JOB_QUEUES: queuesByZone(compute),
-    EXPORT_JOB_DEFINITION: compute.exportJobDefinition,
-    VERIFY_JOB_DEFINITION: compute.verifyJobDefinition,
+    EXPORT_JOB_DEFINITION: compute.exportJobDefinition.name,
+    VERIFY_JOB_DEFINITION: compute.verifyJobDefinition.name,
     VERIFY: settings.verification,
     DELETE_RECOVERY_POINT: String(deletion.enabled),
     DELETE_ONLY_TAGGED: deletion.onlyTagged ?? "",

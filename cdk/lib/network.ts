@@ -12,7 +12,7 @@ import {
   Vpc,
   type IVpc,
 } from "aws-cdk-lib/aws-ec2";
-import { AccountPrincipal, AnyPrincipal, Effect, PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { AnyPrincipal, Effect, PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { ILogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import type { NetworkSettings } from "./settings/index.js";
@@ -108,9 +108,11 @@ export class Network extends Construct {
       new PolicyStatement({
         sid: "Exports",
         effect: Effect.ALLOW,
-        principals: [new AccountPrincipal(account)],
+        // An account named as principal of a gateway endpoint means its root user alone.
+        principals: [new AnyPrincipal()],
         actions: ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
         resources: [storage.bucket.bucketArn, storage.bucket.arnForObjects("*")],
+        conditions: { StringEquals: { "aws:PrincipalAccount": account } },
       }),
     );
     endpoint.addToPolicy(

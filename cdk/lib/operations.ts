@@ -55,15 +55,20 @@ export class Operations extends Construct {
       enableKeyRotation: true,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    key.addToResourcePolicy(
-      new PolicyStatement({
-        effect: Effect.ALLOW,
-        principals: [new ServicePrincipal("events.amazonaws.com"), new ServicePrincipal("cloudwatch.amazonaws.com")],
-        actions: ["kms:Decrypt", "kms:GenerateDataKey"],
-        resources: ["*"],
-        conditions: { StringEquals: { "aws:SourceAccount": this.props.installation.stack.account } },
-      }),
-    );
+    const use = (service: string, conditions?: Record<string, Record<string, string>>): void => {
+      key.addToResourcePolicy(
+        new PolicyStatement({
+          effect: Effect.ALLOW,
+          principals: [new ServicePrincipal(service)],
+          actions: ["kms:Decrypt", "kms:GenerateDataKey"],
+          resources: ["*"],
+          conditions,
+        }),
+      );
+    };
+    // EventBridge names no source account when it publishes to an encrypted topic: a condition would lose every message.
+    use("events.amazonaws.com");
+    use("cloudwatch.amazonaws.com", { StringEquals: { "aws:SourceAccount": this.props.installation.stack.account } });
     return key;
   }
 
@@ -180,8 +185,8 @@ export class Operations extends Construct {
     const day = { period: Duration.days(1) };
     const graph = (title: string, left: IMetric[], right: IMetric[] = []): GraphWidget => new GraphWidget({ title, left, right, width: 12, height: 6 });
     new Dashboard(this, "Dashboard", {
-      // Without a name of its own CloudWatch would list it under a random one.
-      dashboardName: installation.name,
+      // Dashboards of all Regions share one list of names.
+      dashboardName: `${installation.name}-${installation.stack.region}`,
       defaultInterval: Duration.days(28),
       widgets: [
         [new TextWidget({ markdown: `# Exports of the vault ${installation.settings.vault.name}\nSums are for a day. What each alarm means: docs/operations.md`, width: 24, height: 2 })],

@@ -36,7 +36,7 @@ export class BackupExportStack extends Stack {
       retentionPeriod: Duration.days(14),
     });
     Validations.of(deadLetters).acknowledge({ id: "AwsSolutions-SQS3", reason: "It is the dead-letter queue" });
-    const functions = new Functions(this, "Functions", { installation, storage, compute, deadLetters });
+    const functions = new Functions(this, "Functions", { installation, storage, compute });
     const workflow = new Workflow(this, "Workflow", { installation, functions, compute });
     new Triggers(this, "Triggers", { installation, workflow, functions, deadLetters });
     new Catalog(this, "Catalog", { installation, storage });

@@ -50,6 +50,8 @@ export class Storage extends Construct {
         serverAccessLogsPrefix: accessLogs.prefix,
       }),
     });
+    // Deleted with the stack, it would leave the bucket without its demand for TLS.
+    this.bucket.policy?.applyRemovalPolicy(RemovalPolicy.RETAIN);
     Validations.of(this.bucket).acknowledge({
       id: "CloudFormation-Validate::W9003",
       reason: "The CDK writes the least size of objects to move as a number, which CloudFormation takes for the string that it wants",

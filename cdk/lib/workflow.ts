@@ -58,7 +58,7 @@ export class Workflow extends Construct {
       { actions: ["lambda:InvokeFunction"], resources: Object.values(TASKS).map((binary) => functions.get(binary).functionArn) },
       {
         actions: ["batch:SubmitJob"],
-        resources: [...compute.queues.map((queue) => queue.arn), compute.exportJobDefinition, compute.verifyJobDefinition],
+        resources: [...compute.queues.map((queue) => queue.arn), ...compute.exportJobDefinition.arns, ...compute.verifyJobDefinition.arns],
       },
       {
         actions: ["batch:TagResource"],

@@ -87,6 +87,7 @@ describe("tags", () => {
     [{ tags: { team: null } }, "tags.team", /in quotes/],
     [{ tags: { team: "a", TEAM: "b" } }, "tags.TEAM", /case alone/],
     [{ tags: Object.fromEntries(Array.from({ length: 41 }, (_, index) => [`k${index}`, ""])) }, "tags", /has 41 tags/],
+    [{ tags: Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`k${index}`, "v".repeat(256)])) }, "tags", /bytes long/],
   ]);
   taken([
     { tags: Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`k${index}`, ""])) },

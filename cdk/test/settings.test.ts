@@ -292,3 +292,66 @@ describe("numbers agree with", () => {
     expect(LIMITS.alarmAfterHours.most).toBe(TimeoutSeconds / 3_600);
   });
 });
+
+describe("docs/settings.md", () => {
+  const rows = file("docs", "settings.md")
+    .split("\n")
+    .filter((line) => /^\| `[\w.-]+` \|/.test(line))
+    .map((line) => line.slice(1, -1).split("|").map((cell) => cell.trim()))
+    .filter((cells) => cells.length === 5)
+    .map(([key = "", , standard = "", , example = ""]) => ({ key: bare(key), standard, example: JSON.parse(bare(example)) as unknown }));
+
+  test("has each key once", () => {
+    expect(rows.map(({ key }) => key).sort()).toEqual(ALL_KEYS.filter((key) => !isSection(key) && !key.startsWith("network.subnets.")).sort());
+  });
+
+  test("says the defaults that the template has", () => {
+    const { context } = JSON.parse(file("cdk.json.template")) as { readonly context: Context };
+    const compared = rows.flatMap(({ key, standard }) => {
+      const [first = "", second] = key.split(".");
+      const inTemplate = second === undefined ? context[first] : (context[first] as Context)[second];
+      // Those that depend on something are told in words.
+      return inTemplate === null || key === "backupVault" ? [] : [{ key, says: bare(standard), is: JSON.stringify(inTemplate).replaceAll(",", ", ") }];
+    });
+    expect(compared.length).toBeGreaterThan(20);
+    for (const { key, says, is } of compared) {
+      expect(says, key).toBe(is);
+    }
+  });
+
+  test("has examples that are taken", () => {
+    const companions: Readonly<Record<string, Context>> = {
+      securityTag: { tags: { team: "backup" } },
+      s3AccessLogsPrefix: { s3AccessLogsBucket: "access-logs" },
+      "objectLock.mode": { objectLock: { days: 30 } },
+      "objectLock.days": { objectLock: { mode: "GOVERNANCE" } },
+      "compute.instanceTypes": { compute: { architecture: "arm64" } },
+      "network.vpcId": { network: { mode: "existing", subnets: rows.find(({ key }) => key === "network.subnets")?.example } },
+      "network.subnets": { network: { mode: "existing", vpcId: "vpc-0123456789abcdef0" } },
+    };
+    for (const { key, example } of rows) {
+      const [first = "", second] = key.split(".");
+      const beside = companions[key] ?? {};
+      const context = { ...beside, [first]: second === undefined ? example : { ...(beside[first] as Context | undefined), [second]: example } };
+      expect(read(context), key).toBeDefined();
+    }
+  });
+
+  test("is summed up in the README with the same keys", () => {
+    const section = /^## Settings$(.*?)^## /ms.exec(file("README.md"))?.[1] ?? "";
+    const [keys = "", inner = ""] = [/^\| ([^|]*) \|/gm, /\{([^{}]*)\}/g].map((form) => [...section.matchAll(form)].map(([, cell]) => cell).join(" "));
+    for (const key of ALL_KEYS.filter((one) => !one.startsWith("network.subnets."))) {
+      const [first = "", second] = key.split(".");
+      expect(keys).toContain(`\`${first}\``);
+      expect(second === undefined || inner.split(/[ ,]+/).includes(second), key).toBe(true);
+    }
+  });
+});
+
+function bare(cell: string): string {
+  return cell.replaceAll("`", "");
+}
+
+function isSection(key: string): boolean {
+  return ALL_KEYS.some((one) => one.startsWith(`${key}.`) && !key.includes("."));
+}

@@ -1,6 +1,6 @@
-import { Match } from "aws-cdk-lib/assertions";
+import { Match, Template } from "aws-cdk-lib/assertions";
 import { describe, expect, test } from "vitest";
-import { resources, template } from "./template.js";
+import { resources, stackOf, template } from "./template.js";
 import { VARIANTS } from "./variants.js";
 
 /** Hashes of sources and images would make every change of a program a change of the template. */
@@ -21,7 +21,7 @@ describe("the template", () => {
   });
 
   test("is the same twice", () => {
-    expect(template().toJSON()).toEqual(template().toJSON());
+    expect(Template.fromStack(stackOf()).toJSON()).toEqual(template().toJSON());
   });
 
   test.each(Object.entries(VARIANTS))("holds nothing undefined, no object as text and no unfilled token: %s", (_, context) => {
@@ -31,7 +31,7 @@ describe("the template", () => {
 
   test("keeps nothing but the bucket and its key when the stack is deleted", () => {
     const kept = Object.values(resources(template())).filter((resource) => resource.DeletionPolicy === "Retain");
-    expect(kept.map((resource) => resource.Type).sort()).toEqual(["AWS::KMS::Key", "AWS::S3::Bucket"]);
+    expect(kept.map((resource) => resource.Type).sort()).toEqual(["AWS::KMS::Key", "AWS::S3::Bucket", "AWS::S3::BucketPolicy"]);
   });
 
   test("names nothing but what must have a name, and all of that begins with the prefix", () => {
@@ -40,7 +40,7 @@ describe("the template", () => {
         .map((key) => resource.Properties?.[key])
         .filter((name) => typeof name === "string"),
     );
-    expect(names.sort()).toEqual(["/aws/vendedlogs/states/two", "two", "two"]);
+    expect(names.sort()).toEqual(["/aws/vendedlogs/states/two", "two", "two-export", "two-verify"]);
   });
 });
 
@@ -274,7 +274,9 @@ describe("operations", () => {
     template({ notificationAlias: "backup@example.com" }).resourceCountIs("AWS::SNS::Subscription", 1);
     template(VARIANTS.spot).resourceCountIs("AWS::SNS::Subscription", 2);
     template().resourceCountIs("AWS::SNS::Subscription", 0);
-    template({ notifications: { emails: ["a@example.com", "b@example.com"], onFailure: false } }).resourceCountIs("AWS::SNS::Subscription", 0);
+    template({ notifications: { emails: ["a@example.com", "b@example.com"], onFailure: false, onSuccess: true } }).allResourcesProperties("AWS::SNS::Subscription", {
+      TopicArn: { Ref: Match.stringLikeRegexp("Successes") },
+    });
   });
 
   test("alarm on failures, time-outs, stops, dead letters and exports that take too long", () => {

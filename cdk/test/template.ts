@@ -29,9 +29,14 @@ export function appOf(outdir?: string): App {
   });
 }
 
-/** Its template. */
+const made = new Map<string, Template>();
+
+/** Its template. Equal settings are synthesized once: nobody changes a template. */
 export function template(context: Readonly<Record<string, unknown>> = {}): Template {
-  return Template.fromStack(stackOf(context));
+  const key = JSON.stringify(context);
+  const known = made.get(key) ?? Template.fromStack(stackOf(context));
+  made.set(key, known);
+  return known;
 }
 
 /** Its resources, by logical id. */

@@ -47,5 +47,8 @@ export const LOG_RETENTION_DAYS: readonly number[] = [
 /** AWS takes 50 tags; ours and those of CloudFormation want room. */
 export const MOST_TAGS = 40;
 
+/** As JSON. They travel in the environment of the plan Lambda, which holds 4 KiB of everything. */
+export const MOST_TAG_BYTES = 2_000;
+
 /** gp3 carries a quarter of a MiB/s for each of its IOPS. */
 export const IOPS_PER_THROUGHPUT_MIB = 4;

@@ -1,4 +1,4 @@
-import { MOST_TAGS } from "./limits.js";
+import { MOST_TAG_BYTES, MOST_TAGS } from "./limits.js";
 import { shown } from "./problem.js";
 import { fromJson, isPlaceholder, value, type Value } from "./value.js";
 
@@ -62,5 +62,9 @@ export const tags = (): Value<Record<string, string>> =>
       }
       return [[key, plain]];
     });
+    const bytes = Buffer.byteLength(JSON.stringify(Object.fromEntries(taken)));
+    if (bytes > MOST_TAG_BYTES) {
+      refuse(`are ${bytes} bytes long as JSON`, `use fewer or shorter ones: ${MOST_TAG_BYTES} bytes is the most that the Lambda which plans exports can be given`);
+    }
     return Object.fromEntries(taken);
   });
