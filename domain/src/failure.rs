@@ -38,6 +38,8 @@ pub enum Kind {
     RestoreFailed,
     /// The restore took longer than its deadline.
     RestoreTimedOut,
+    /// An attempt at an export or a verification took longer than it may.
+    ExportTimedOut,
     /// The device, volume, archive or manifest is not there, or smaller than said.
     SourceNotFound,
     /// The device returned a read error.
@@ -60,7 +62,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::MalformedInput,
         Self::UnsupportedResourceType,
         Self::RecoveryPointNotFound,
@@ -75,6 +77,7 @@ impl Kind {
         Self::Unavailable,
         Self::RestoreFailed,
         Self::RestoreTimedOut,
+        Self::ExportTimedOut,
         Self::SourceNotFound,
         Self::ReadFailed,
         Self::VerificationFailed,
@@ -103,6 +106,7 @@ impl Kind {
             Self::Unavailable => "Unavailable",
             Self::RestoreFailed => "RestoreFailed",
             Self::RestoreTimedOut => "RestoreTimedOut",
+            Self::ExportTimedOut => "ExportTimedOut",
             Self::SourceNotFound => "SourceNotFound",
             Self::ReadFailed => "ReadFailed",
             Self::VerificationFailed => "VerificationFailed",
@@ -136,7 +140,7 @@ impl Kind {
                 75
             }
             Self::AccessDenied | Self::BucketNotFound | Self::BucketNotOwned | Self::DeletionRefused => 77,
-            Self::Internal | Self::DeletionNotConfirmed | Self::CleanupIncomplete => 70,
+            Self::Internal | Self::DeletionNotConfirmed | Self::CleanupIncomplete | Self::ExportTimedOut => 70,
             Self::Interrupted => 143,
         }
     }

@@ -57,9 +57,9 @@ fn job(plan: Option<&Plan>, job: &Value, last_words: &BTreeMap<String, Failure>)
     let volume = plan.and_then(|plan| volume_of(plan, name));
     let last_word = volume.and_then(|volume| last_words.get(&volume.key));
     let kind = kind_of(exit_code, status_reason);
-    // An earlier attempt may have left a word that is not about the end.
+    // An earlier attempt may have left a word that is not about the end, and one that is timed out only knows that it was asked to stop.
     let error = last_word
-        .filter(|word| agrees(word, exit_code))
+        .filter(|word| kind != Kind::ExportTimedOut && agrees(word, exit_code))
         .map_or_else(|| kind.name().to_owned(), |word| word.error.clone());
 
     let what = match volume {
@@ -87,7 +87,7 @@ fn job(plan: Option<&Plan>, job: &Value, last_words: &BTreeMap<String, Failure>)
     if let Some(log) = log {
         details.push(format!("log stream {log}"));
     }
-    if status_reason.is_some_and(|reason| reason.contains("exceeded timeout")) {
+    if kind == Kind::ExportTimedOut {
         details.push("raise EXPORT_TIMEOUT_HOURS if the volume needs longer".to_owned());
     }
     Failure { error, cause: format!("{what}: {said} ({})", details.join(", ")) }
@@ -104,8 +104,12 @@ fn agrees(word: &Failure, exit_code: Option<i64>) -> bool {
 
 fn kind_of(exit_code: Option<i64>, status_reason: Option<&str>) -> Kind {
     let reason = status_reason.unwrap_or_default();
-    if reason.starts_with("Host EC2") || reason.contains("exceeded timeout") {
+    if reason.starts_with("Host EC2") {
         return Kind::Interrupted;
+    }
+    // Batch kills the container, so the exit code says nothing.
+    if reason.contains("exceeded timeout") {
+        return Kind::ExportTimedOut;
     }
     match exit_code {
         Some(code) => Kind::from_exit_code(i32::try_from(code).unwrap_or(-1)),
@@ -209,11 +213,26 @@ mod tests {
         assert_eq!(failure.error, "Interrupted");
         let timeout = json!({"JobName": "x", "StatusReason": "Job attempt duration exceeded timeout", "Container": {"ExitCode": 137}});
         let failure = explain(None, &caught("States.TaskFailed", timeout.to_string()), &BTreeMap::new());
+        assert_eq!(failure.error, "ExportTimedOut");
         assert!(failure.cause.contains("EXPORT_TIMEOUT_HOURS"), "{}", failure.cause);
         let never = json!({"jobName": "x", "statusReason": "CannotPullContainerError", "attempts": []});
         let failure = explain(None, &caught("States.TaskFailed", never.to_string()), &BTreeMap::new());
         assert_eq!(failure.error, "Unavailable");
         assert!(failure.cause.contains("CannotPullContainerError"));
+    }
+
+    #[test]
+    fn a_timeout_is_told_even_by_a_worker_that_was_asked_to_stop() {
+        let plan = sample_plan();
+        let volume = &plan.volumes[0];
+        let job = json!({
+            "JobName": volume.export_job_name, "StatusReason": "Job attempt duration exceeded timeout", "Attempts": [],
+            "Container": {"ExitCode": 143}
+        });
+        let words = BTreeMap::from([(volume.key.clone(), Failure::new(Kind::Interrupted, "asked to stop at 40 %"))]);
+        let failure = explain(Some(&plan), &caught("States.TaskFailed", job.to_string()), &words);
+        assert_eq!(failure.error, "ExportTimedOut");
+        assert!(failure.cause.contains("asked to stop at 40 %"), "{}", failure.cause);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub enum Claimed {
     Theirs(Box<Claim>),
 }
 
-/// How often a claim that vanishes between the write and the read is tried for again.
+/// How often a claim that changes between two calls is tried for again.
 const TRIES: u32 = 3;
 
 /// Claims the export for the execution of `claim`.
@@ -60,10 +60,15 @@ pub async fn is_held(bucket: &Bucket, key: &str, execution: &ExecutionArn) -> Re
 
 /// Gives the claim back, if it is `execution`'s. A claim of somebody else stays.
 pub async fn release(bucket: &Bucket, key: &str, execution: &ExecutionArn) -> Result<(), Error> {
-    if let Some((claim, etag)) = read(bucket, key).await?
-        && claim.execution == *execution
-    {
-        bucket.delete(key, &etag).await?;
+    for _ in 0..TRIES {
+        let etag = match read(bucket, key).await? {
+            Some((claim, etag)) if claim.execution == *execution => etag,
+            Some(_) | None => return Ok(()),
+        };
+        // `false` says that what was read is not what is there: gone, replaced, or written again by a late retry of our own.
+        if bucket.delete(key, &etag).await? {
+            return Ok(());
+        }
     }
-    Ok(())
+    Err(Error::new(Kind::Unavailable, format!("give back the claim {key}: it changes all the time")))
 }

@@ -4,6 +4,7 @@
 //! left to clean up, because it is how the reaper finds what is.
 
 use domain::conclusion::{CatalogRow, Fate};
+use domain::cost::{self, PRICES};
 use domain::failure::{CaughtError, Failure, Kind};
 use domain::id::{ExecutionArn, ExportId};
 use domain::plan::{Decision, Plan};
@@ -12,9 +13,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::bucket::Bucket;
+use crate::catalog::Entry;
 use crate::cleanup::{self, Cleanup};
 use crate::deletion::Deletion;
 use crate::error::Error;
+use crate::metric::{Emitter, Metric};
 use crate::{catalog, cause, claim};
 
 /// What the state machine passes.
@@ -69,25 +72,64 @@ pub enum State {
     Failed,
 }
 
-/// Concludes the execution.
-pub async fn run(s3: &aws_sdk_s3::Client, request: Request, now: Timestamp) -> Result<Conclusion, Error> {
+/// Concludes the execution, and tells how it ended to whoever counts.
+pub async fn run(
+    s3: &aws_sdk_s3::Client,
+    emitter: &Emitter,
+    request: Request,
+    now: Timestamp,
+) -> Result<Conclusion, Error> {
+    let execution = request.execution.clone();
     let failure = first_failure(&request);
-    let plan = match request.plan {
-        Some(Decision::Export(plan)) => plan,
+    let (conclusion, metrics) = match request.plan {
+        Some(Decision::Export(ref plan)) => {
+            let plan = plan.clone();
+            let (conclusion, entry) = of_plan(s3, &plan, request, failure, now).await?;
+            let metrics = metrics(conclusion.state, entry.as_ref().map(|entry| (&*plan, entry)), now);
+            (conclusion, metrics)
+        }
         Some(Decision::Skip { .. } | Decision::Clean { .. }) | None => {
-            return Ok(Conclusion::failed(None, failure));
+            (Conclusion::failed(None, failure), metrics(State::Failed, None, now))
         }
     };
-    let bucket = Bucket::of(s3, &plan);
+    emitter.emit(execution.as_str(), now, &metrics);
+    Ok(conclusion)
+}
+
+async fn of_plan(
+    s3: &aws_sdk_s3::Client,
+    plan: &Plan,
+    request: Request,
+    failure: Option<Failure>,
+    now: Timestamp,
+) -> Result<(Conclusion, Option<Entry>), Error> {
+    let bucket = Bucket::of(s3, plan);
     let fate = request.deletion.map_or(Fate::Untouched, Deletion::fate);
-    let row = if request.exported { Some(catalog::enter(&bucket, &plan, &fate, now).await?.row) } else { None };
+    let entry = if request.exported { Some(catalog::enter(&bucket, plan, &fate, now).await?) } else { None };
     let is_clean = request.cleanup_failure.is_none()
         && request.cleanup.as_ref().is_some_and(|cleanup| cleanup.state == cleanup::State::Done);
     if is_clean {
         claim::release(&bucket, &plan.claim_key, &plan.execution).await?;
     }
-    let leftovers = (!is_clean).then(|| leftovers(&plan, request.cleanup, request.cleanup_failure));
-    Ok(conclusion(&plan, row, failure, leftovers, fate))
+    let leftovers = (!is_clean).then(|| leftovers(plan, request.cleanup, request.cleanup_failure));
+    let row = entry.as_ref().map(|entry| &entry.row);
+    Ok((conclusion(plan, row, failure, leftovers, fate), entry))
+}
+
+/// Both counts are told each time, so that a day without failures is a zero and not a gap.
+fn metrics(state: State, entered: Option<(&Plan, &Entry)>, now: Timestamp) -> Vec<Metric> {
+    let is = |other| usize::from(state == other);
+    let mut metrics =
+        vec![Metric::count("Exports", is(State::Exported)), Metric::count("FailedExports", is(State::Failed))];
+    if let Some((plan, Entry { row, manifests })) = entered {
+        metrics.extend([
+            Metric::bytes("ArchiveBytes", row.bytes),
+            Metric::bytes("SourceBytes", manifests.iter().map(|manifest| manifest.bytes_read).sum()),
+            Metric::seconds("ExportSeconds", plan.started_at, now),
+            Metric::usd("EstimatedCostUsd", cost::estimate_usd(manifests, &plan.volume_options, &PRICES)),
+        ]);
+    }
+    metrics
 }
 
 fn first_failure(request: &Request) -> Option<Failure> {
@@ -114,7 +156,7 @@ fn leftovers(plan: &Plan, cleanup: Option<Cleanup>, caught: Option<CaughtError>)
 /// The original failure comes first, whatever the cleanup did; a cleanup that did not end makes a success a failure.
 fn conclusion(
     plan: &Plan,
-    row: Option<CatalogRow>,
+    row: Option<&CatalogRow>,
     failure: Option<Failure>,
     leftovers: Option<String>,
     fate: Fate,
@@ -135,9 +177,9 @@ fn conclusion(
     Conclusion {
         state: if failure.is_none() { State::Exported } else { State::Failed },
         export_id: Some(plan.export_id.clone()),
-        catalog_key: row.as_ref().map(|_| plan.catalog_key.clone()),
-        bytes: row.as_ref().map_or(0, |row| row.bytes),
-        manifests: row.map(|row| row.manifests).unwrap_or_default(),
+        catalog_key: row.map(|_| plan.catalog_key.clone()),
+        bytes: row.map_or(0, |row| row.bytes),
+        manifests: row.map(|row| row.manifests.clone()).unwrap_or_default(),
         recovery_point_deleted: fate == Fate::Deleted,
         recovery_point_kept: match fate {
             Fate::Kept(why) => Some(why),

@@ -12,6 +12,7 @@ pub mod claim;
 pub mod cleanup;
 pub mod conclude;
 pub mod deletion;
+pub mod environment;
 pub mod error;
 pub mod executions;
 pub mod metric;

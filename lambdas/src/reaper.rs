@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::bucket::Bucket;
 use crate::cleanup::{Cleaner, Scope, Turn};
 use crate::error::Error;
+use crate::metric::{Emitter, Metric};
 use crate::volume::{tag_of, tagged};
 use crate::{claim, executions};
 
@@ -56,6 +57,8 @@ pub struct Reaper {
     pub sfn: aws_sdk_sfn::Client,
     /// Its settings.
     pub settings: Settings,
+    /// Where its metrics go.
+    pub metrics: Emitter,
 }
 
 /// What it did.
@@ -78,67 +81,69 @@ pub struct Reaped {
     pub remaining: Vec<String>,
 }
 
+/// One call: what it is about, and what it has found so far.
+#[derive(Debug, Default)]
+struct Sweep {
+    /// The one execution that it is about.
+    only: Option<ExecutionArn>,
+    now: Timestamp,
+    turns: BTreeMap<ExecutionArn, Turn>,
+    /// Executions that work, and since when.
+    running: BTreeMap<ExecutionArn, Timestamp>,
+    errors: Vec<Error>,
+}
+
 /// The worker's own words explain nothing any more, and a detachment that is still under way was asked for by an earlier call.
 const SCOPE: Scope = Scope { half_objects: true, last_words: true, force_detach: true };
 
 impl Reaper {
     /// Cleans up after the execution that `event` names, or after all that are dead.
-    pub async fn run(&self, event: &Value) -> Result<Report, Error> {
+    pub async fn run(&self, event: &Value, now: Timestamp) -> Result<Report, Error> {
         let only = subject(event)?;
-        let mut turns: BTreeMap<ExecutionArn, Turn> = BTreeMap::new();
-        let mut errors = Vec::new();
-        let mut running = Vec::new();
-        self.claims(only.as_ref(), &mut turns, &mut running, &mut errors).await;
-        self.volumes(only.as_ref(), &mut turns, &running, &mut errors).await;
-        report(turns, &errors)
+        let mut sweep = Sweep { only, now, ..Sweep::default() };
+        let claims_listed = self.claims(&mut sweep).await;
+        // What is told of one execution alone would be taken for all of them.
+        if claims_listed && sweep.only.is_none() {
+            self.metrics.emit(&self.settings.state_machine, now, &metrics(&sweep.running, now));
+        }
+        self.volumes(&mut sweep).await;
+        report(sweep.turns, &sweep.errors)
     }
 
-    async fn claims(
-        &self,
-        only: Option<&ExecutionArn>,
-        turns: &mut BTreeMap<ExecutionArn, Turn>,
-        running: &mut Vec<ExecutionArn>,
-        errors: &mut Vec<Error>,
-    ) {
+    /// Whether the claims could be listed.
+    async fn claims(&self, sweep: &mut Sweep) -> bool {
         let Settings { bucket, bucket_owner, .. } = &self.settings;
         let bucket = Bucket::new(&self.cleaner.s3, bucket, bucket_owner);
         let claims = match bucket.list(CLAIMS).await {
             Ok(claims) => claims,
             Err(error) => {
-                errors.push(error);
-                return;
+                sweep.errors.push(error);
+                return false;
             }
         };
         for listed in claims {
-            match self.claim(&bucket, &listed.key, only, turns, running).await {
-                Ok(()) => {}
-                Err(error) => errors.push(error),
+            if let Err(error) = self.claim(&bucket, &listed.key, sweep).await {
+                sweep.errors.push(error);
             }
         }
+        true
     }
 
-    async fn claim(
-        &self,
-        bucket: &Bucket,
-        key: &str,
-        only: Option<&ExecutionArn>,
-        turns: &mut BTreeMap<ExecutionArn, Turn>,
-        running: &mut Vec<ExecutionArn>,
-    ) -> Result<(), Error> {
+    async fn claim(&self, bucket: &Bucket, key: &str, sweep: &mut Sweep) -> Result<(), Error> {
         let Some((claim, _)) = claim::read(bucket, key).await? else {
             return Ok(());
         };
         let execution = claim.execution;
-        if only.is_some_and(|only| *only != execution) || !self.is_ours(&execution) {
+        if sweep.only.as_ref().is_some_and(|only| *only != execution) || !self.is_ours(&execution) {
             return Ok(());
         }
-        if executions::is_running(&self.sfn, &execution, claim.claimed_at, Timestamp::now()).await? {
-            running.push(execution);
+        if executions::is_running(&self.sfn, &execution, claim.claimed_at, sweep.now).await? {
+            sweep.running.insert(execution, claim.plan.started_at);
             return Ok(());
         }
         let turn = self.cleaner.turn(&claim.plan, SCOPE).await;
         let is_clean = turn.is_clean();
-        turns.insert(execution.clone(), turn);
+        sweep.turns.insert(execution.clone(), turn);
         if is_clean {
             claim::release(bucket, key, &execution).await?;
         }
@@ -146,13 +151,7 @@ impl Reaper {
     }
 
     /// Volumes that were made after the cleanup had looked, by a call that was under way.
-    async fn volumes(
-        &self,
-        only: Option<&ExecutionArn>,
-        turns: &mut BTreeMap<ExecutionArn, Turn>,
-        running: &[ExecutionArn],
-        errors: &mut Vec<Error>,
-    ) {
+    async fn volumes(&self, sweep: &mut Sweep) {
         // Each execution, and when it made its first volume.
         let mut dead: BTreeMap<ExecutionArn, Timestamp> = BTreeMap::new();
         match tagged(&self.cleaner.ec2, tag::EXPORT_ID, None).await {
@@ -165,25 +164,25 @@ impl Reaper {
                 }
             }
             Err(error) => {
-                errors.push(error);
+                sweep.errors.push(error);
                 return;
             }
         }
         dead.retain(|execution, _| {
             self.is_ours(execution)
-                && only.is_none_or(|only| only == execution)
-                && !running.contains(execution)
-                && !turns.contains_key(execution)
+                && sweep.only.as_ref().is_none_or(|only| only == execution)
+                && !sweep.running.contains_key(execution)
+                && !sweep.turns.contains_key(execution)
         });
         for (execution, made) in dead {
-            match executions::is_running(&self.sfn, &execution, made, Timestamp::now()).await {
+            match executions::is_running(&self.sfn, &execution, made, sweep.now).await {
                 Ok(true) => {}
                 Ok(false) => {
                     let mut turn = Turn::default();
                     self.cleaner.volumes_of(&execution, true, true, &mut turn).await;
-                    turns.insert(execution, turn);
+                    sweep.turns.insert(execution, turn);
                 }
-                Err(error) => errors.push(error),
+                Err(error) => sweep.errors.push(error),
             }
         }
     }
@@ -191,6 +190,12 @@ impl Reaper {
     fn is_ours(&self, execution: &ExecutionArn) -> bool {
         executions::belongs_to(execution, &self.settings.state_machine)
     }
+}
+
+/// Zeros are told, too: an alarm on age must see that nothing is old.
+fn metrics(running: &BTreeMap<ExecutionArn, Timestamp>, now: Timestamp) -> [Metric; 2] {
+    let oldest = running.values().min().copied().unwrap_or(now);
+    [Metric::seconds("OldestExecutionSeconds", oldest, now), Metric::count("Executions", running.len())]
 }
 
 /// The execution that an execution status event names. A schedule's event, or `{}`, names none.

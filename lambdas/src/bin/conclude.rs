@@ -1,11 +1,13 @@
 //! Decides how the execution ended: enters the export in the catalog, gives the claim back, names the first failure.
 
 use backup_export_lambdas::conclude::{self, Request};
+use backup_export_lambdas::metric::Emitter;
 use backup_export_lambdas::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let config = runtime::config().await;
     let s3 = runtime::s3(&config);
-    runtime::serve(|request: Request| conclude::run(&s3, request, jiff::Timestamp::now())).await
+    let emitter = Emitter::stdout();
+    runtime::serve(|request: Request| conclude::run(&s3, &emitter, request, jiff::Timestamp::now())).await
 }

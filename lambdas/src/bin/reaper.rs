@@ -1,6 +1,7 @@
 //! Decides which executions died without cleaning up, and cleans up after them.
 
 use backup_export_lambdas::cleanup::Cleaner;
+use backup_export_lambdas::metric::Emitter;
 use backup_export_lambdas::reaper::{Reaper, Settings};
 use backup_export_lambdas::runtime;
 use serde_json::Value;
@@ -17,11 +18,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         cleaner,
         sfn: aws_sdk_sfn::Client::new(&config),
         settings,
+        metrics: Emitter::stdout(),
     });
     let reaper = &reaper;
     runtime::serve(|event: Value| async move {
         let reaper = reaper.as_ref().map_err(Clone::clone)?;
-        Box::pin(reaper.run(&event)).await
+        Box::pin(reaper.run(&event, jiff::Timestamp::now())).await
     })
     .await
 }

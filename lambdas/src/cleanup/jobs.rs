@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_batch::Client;
-use aws_sdk_batch::types::{JobStatus, KeyValuesPair};
+use aws_sdk_batch::types::{JobStatus, JqStatus, KeyValuesPair};
 use domain::plan::Plan;
 
 use super::Turn;
@@ -38,7 +38,12 @@ async fn live(batch: &Client, queue: &str, prefix: &str) -> Result<Vec<(String, 
     let mut pages = batch.list_jobs().job_queue(queue).filters(filter).into_paginator().items().send();
     let mut jobs = Vec::new();
     while let Some(job) = pages.next().await {
-        let job = job.map_err(|error| Failure::of(&error).during(format!("list the jobs {prefix}* of {queue}")))?;
+        let job = match job.map_err(|error| Failure::of(&error)) {
+            Ok(job) => job,
+            // Batch says so of a queue that it does not know, and of much else.
+            Err(failure) if failure.is(&["ClientException"]) && !exists(batch, queue).await? => return Ok(Vec::new()),
+            Err(failure) => return Err(failure.during(format!("list the jobs {prefix}* of {queue}"))),
+        };
         let name = job.job_name().unwrap_or_default();
         let is_over = matches!(job.status(), Some(JobStatus::Succeeded | JobStatus::Failed));
         // Batch compares without case, and this must not end a job of somebody else.
@@ -47,6 +52,13 @@ async fn live(batch: &Client, queue: &str, prefix: &str) -> Result<Vec<(String, 
         }
     }
     Ok(jobs)
+}
+
+/// Whether there is such a queue. A deployment that removes one waits until no job is in it, so one that is not there holds none.
+async fn exists(batch: &Client, queue: &str) -> Result<bool, Error> {
+    let result = batch.describe_job_queues().job_queues(queue).send().await;
+    let output = result.map_err(|error| Failure::of(&error).during(format!("describe the job queue {queue}")))?;
+    Ok(output.job_queues().iter().any(|known| known.status() != Some(&JqStatus::Deleted)))
 }
 
 async fn terminate(batch: &Client, id: &str, name: &str) -> Result<(), Error> {

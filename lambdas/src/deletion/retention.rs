@@ -1,5 +1,6 @@
 //! Recovery points that are kept although their exports are verified: without the tag, or among the last of their resource.
 
+use aws_sdk_backup::types::RecoveryPointStatus;
 use domain::arn::RecoveryPointArn;
 use domain::id::ExportId;
 use domain::key::CLAIMS;
@@ -66,7 +67,7 @@ async fn others(backup: &aws_sdk_backup::Client, bucket: &Bucket, plan: &Plan, e
             let (arn, vault) = (&point.resource_arn, &point.vault_name);
             Failure::of(&error).during(format!("list the recovery points of {arn} in the vault {vault}"))
         })?;
-        let is_usable = matches!(other.status().map(|status| status.as_str()), Some("COMPLETED" | "AVAILABLE"));
+        let is_usable = matches!(other.status(), Some(RecoveryPointStatus::Completed | RecoveryPointStatus::Available));
         let arn = other.recovery_point_arn().and_then(|arn| arn.parse::<RecoveryPointArn>().ok());
         let counts = arn.is_some_and(|arn| {
             arn != point.arn && !arn.is_continuous() && !claimed.contains(&ExportId::derive(&arn, 0))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::failure::Kind;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 const ASL: &str = include_str!("../../../statemachine/export.asl.json");
 
@@ -179,8 +179,63 @@ fn every_choice_has_a_default_and_every_failure_its_cause() {
         assert!(choice.fields["Default"].is_string(), "{}", choice.name);
     }
     for fail in of_type("Fail") {
-        assert!(fail.fields["ErrorPath"].is_string() && fail.fields["CausePath"].is_string(), "{}", fail.name);
+        let has_cause = fail.fields["CausePath"].is_string() || fail.fields["Cause"].is_string();
+        assert!(fail.fields["ErrorPath"].is_string() && has_cause, "{}", fail.name);
     }
+}
+
+/// What a path names in the data of an execution.
+fn at<'a>(data: &'a Value, path: &str) -> Option<&'a Value> {
+    data.pointer(&path.strip_prefix('$').unwrap().replace('.', "/"))
+}
+
+/// As much of a Choice as the last ones need.
+fn holds(rule: &Value, data: &Value) -> bool {
+    if let Some(all) = rule["And"].as_array() {
+        return all.iter().all(|rule| holds(rule, data));
+    }
+    let found = at(data, rule["Variable"].as_str().unwrap());
+    match (rule["IsPresent"].as_bool(), rule["IsNull"].as_bool()) {
+        (Some(present), None) => found.is_some() == present,
+        (None, Some(null)) => found.expect("a variable that is not there ends the execution").is_null() == null,
+        _ => panic!("a rule that is not known here: {rule}"),
+    }
+}
+
+#[test]
+fn the_first_error_is_told_when_the_conclusion_fails_with_or_without_causes() {
+    let states = machine()["States"].clone();
+    let choice = &states["FirstFailure"];
+    let told = |data: &Value| -> (String, String) {
+        let rule = choice["Choices"].as_array().unwrap().iter().find(|rule| holds(rule, data));
+        let name = rule.map_or(&choice["Default"], |rule| &rule["Next"]).as_str().unwrap();
+        let text = |field: &str| match (&states[name][field], &states[name][format!("{field}Path")]) {
+            (Value::String(text), _) => text.clone(),
+            (_, Value::String(path)) => {
+                at(data, path).and_then(Value::as_str).expect("a path leads to text").to_owned()
+            }
+            _ => panic!("{name} has no {field}"),
+        };
+        (text("Error"), text("Cause"))
+    };
+    let explained = json!({"error": "ReadFailed", "cause": "the disk"});
+    let with = |failure: Value, explained: Value, conclude: Value| {
+        told(&json!({"failure": failure, "cleanup": {"turn": 1, "failure": explained}, "concludeFailure": conclude}))
+    };
+    let conclude = || json!({"Error": "States.Timeout", "Cause": "slow"});
+    let caught = json!({"Error": "RestoreFailed", "Cause": "no volume"});
+    assert_eq!(with(caught.clone(), explained, conclude()), ("ReadFailed".into(), "the disk".into()));
+    assert_eq!(with(caught, Value::Null, conclude()), ("RestoreFailed".into(), "no volume".into()));
+    for failure in [json!({"Error": "States.Timeout"}), json!({"Error": "States.Timeout", "Cause": null})] {
+        let (error, cause) = with(failure, Value::Null, json!({"Error": "AccessDenied", "Cause": "no"}));
+        assert_eq!(error, "States.Timeout");
+        assert!(cause.contains("events of this execution"), "{cause}");
+    }
+    assert_eq!(with(Value::Null, Value::Null, conclude()), ("States.Timeout".into(), "slow".into()));
+    assert_eq!(with(Value::Null, Value::Null, json!({"Error": "States.Timeout"})).0, "States.Timeout");
+    // Before the first cleanup there is no explanation at all.
+    let early = json!({"failure": {"Error": "Throttled"}, "cleanup": {"turn": 0}, "concludeFailure": conclude()});
+    assert_eq!(told(&early).0, "Throttled");
 }
 
 #[test]

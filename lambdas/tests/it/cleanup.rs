@@ -85,6 +85,23 @@ async fn jobs_end_then_volumes_go_then_objects() {
 }
 
 #[tokio::test]
+async fn a_queue_that_a_deployment_removed_holds_no_job() {
+    let (cloud, plan) = claimed();
+    half_written(&cloud, &plan);
+    cloud.edit(|state| {
+        state.removed_queues = plan.placements.iter().map(|placement| placement.job_queue.clone()).collect();
+    });
+    assert_eq!(clean(&cloud, Some(caught())).await.state, State::Done);
+    assert_eq!(cloud.keys(), [plan.claim_key]);
+    // One that is there and refuses is not an empty one.
+    cloud.edit(|state| state.removed_queues.clear());
+    cloud.fail("batch:listjobs", 1, 400, "ClientException");
+    let refused = turn(&cloud, None, None).await.unwrap();
+    assert_eq!(refused.state, State::Pending);
+    assert!(refused.remaining[0].contains("list the jobs"), "{:?}", refused.remaining);
+}
+
+#[tokio::test]
 async fn a_success_loses_nothing_but_left_over_uploads() {
     let (cloud, plan) = claimed();
     half_written(&cloud, &plan);

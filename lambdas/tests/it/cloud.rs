@@ -29,6 +29,8 @@ pub(crate) struct State {
     pub(crate) volumes: BTreeMap<String, Volume>,
     /// Job id to name and status.
     pub(crate) jobs: BTreeMap<String, (String, String)>,
+    /// Queues that are not there any more.
+    pub(crate) removed_queues: BTreeSet<String>,
     /// Status of the recovery point; absent when there is none.
     pub(crate) recovery_point: Option<String>,
     /// The vault that AWS Backup names.
@@ -41,6 +43,8 @@ pub(crate) struct State {
     pub(crate) started: Vec<(String, Value)>,
     /// Names that Step Functions will not take again.
     pub(crate) taken_names: BTreeSet<String>,
+    /// The metrics that were told.
+    pub(crate) metrics: Vec<Value>,
     /// Execution ARN to status.
     pub(crate) executions: BTreeMap<String, String>,
     /// XML of DescribeSnapshots' items.
@@ -363,6 +367,18 @@ impl State {
             let job = self.jobs.get_mut(body["jobId"].as_str().unwrap()).unwrap();
             job.1 = "FAILED".into();
             return (200, "{}".into());
+        }
+        if action == "describejobqueues" {
+            let queue = body["jobQueues"][0].as_str().unwrap();
+            let known = json!({
+                "jobQueueName": "q", "jobQueueArn": queue, "state": "ENABLED", "status": "VALID", "priority": 1,
+                "computeEnvironmentOrder": []
+            });
+            let queues: Vec<Value> = (!self.removed_queues.contains(queue)).then_some(known).into_iter().collect();
+            return (200, json!({ "jobQueues": queues }).to_string());
+        }
+        if self.removed_queues.contains(body["jobQueue"].as_str().unwrap()) {
+            return (400, error("batch", "ClientException"));
         }
         assert_eq!(body["filters"][0]["name"], "JOB_NAME");
         let prefix = body["filters"][0]["values"][0].as_str().unwrap().trim_end_matches('*');

@@ -4,6 +4,7 @@ use backup_export_lambdas::cleanup::{Cleanup, State as CleanupState};
 use backup_export_lambdas::conclude::{Conclusion, Request, State, run};
 use backup_export_lambdas::deletion::{Deletion, State as DeletionState};
 use backup_export_lambdas::error::Error;
+use backup_export_lambdas::metric::Emitter;
 use domain::conclusion::{CatalogRow, Latest};
 use domain::failure::{CaughtError, Failure, Kind};
 use domain::plan::Decision;
@@ -39,7 +40,9 @@ fn exported() -> Cloud {
 }
 
 async fn conclude(cloud: &Cloud, request: Request) -> Result<Conclusion, Error> {
-    run(&cloud.s3(), request, now()).await
+    let told = cloud.clone();
+    let emitter = Emitter::new(move |line| told.edit(|state| state.metrics.push(serde_json::from_str(&line).unwrap())));
+    run(&cloud.s3(), &emitter, request, now()).await
 }
 
 fn row(cloud: &Cloud) -> Option<CatalogRow> {
@@ -82,6 +85,26 @@ async fn a_recovery_point_that_is_kept_is_no_failure_and_the_row_says_why() {
     assert_eq!((conclusion.recovery_point_deleted, conclusion.recovery_point_kept), (false, why.clone()));
     let row = row(&cloud).unwrap();
     assert_eq!((row.recovery_point_deleted, row.recovery_point_kept), (false, why));
+}
+
+#[tokio::test]
+async fn each_end_is_counted_with_what_it_moved() {
+    let cloud = exported();
+    conclude(&cloud, request()).await.unwrap();
+    let failure = Some(CaughtError { error: "RestoreFailed".into(), cause: "no volume".into() });
+    conclude(&cloud, Request { exported: false, failure: failure.clone(), ..request() }).await.unwrap();
+    conclude(&cloud, Request { plan: None, exported: false, failure, ..request() }).await.unwrap();
+    let told = cloud.edit(|state| std::mem::take(&mut state.metrics));
+    let counts: Vec<_> = told.iter().map(|line| (line["Exports"].as_f64(), line["FailedExports"].as_f64())).collect();
+    assert_eq!(counts, [(Some(1.0), Some(0.0)), (Some(0.0), Some(1.0)), (Some(0.0), Some(1.0))]);
+    assert_eq!(told[0]["ArchiveBytes"], 8_192.0);
+    assert!(told[0]["SourceBytes"].as_f64() > Some(0.0) && told[0]["EstimatedCostUsd"].as_f64() > Some(0.0));
+    let seconds = now().duration_since(plan().started_at).as_secs_f64();
+    assert_eq!(told[0]["ExportSeconds"].as_f64(), Some(seconds));
+    for line in &told {
+        assert_eq!(line["Installation"], "backup-export");
+    }
+    assert!(told[1..].iter().all(|line| line.get("ArchiveBytes").is_none()));
 }
 
 #[tokio::test]
@@ -187,6 +210,20 @@ async fn the_pointer_never_moves_back_and_a_lost_race_is_run_again() {
     cloud.fail("s3:PUT latest/", 2, 412, "PreconditionFailed");
     conclude(&cloud, request()).await.unwrap();
     assert_eq!(latest(&cloud).created_at, ours.created_at);
+}
+
+#[tokio::test]
+async fn a_claim_that_was_written_anew_by_ourselves_is_given_back_all_the_same() {
+    let cloud = exported();
+    cloud.fail("s3:DELETE claims/", 1, 412, "PreconditionFailed");
+    conclude(&cloud, request()).await.unwrap();
+    assert_eq!(cloud.object(&plan().claim_key), None);
+
+    let cloud = exported();
+    cloud.fail("s3:DELETE claims/", 9, 412, "PreconditionFailed");
+    let error = conclude(&cloud, request()).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Unavailable);
+    assert!(error.message.contains(&plan().claim_key), "{error}");
 }
 
 #[tokio::test]

@@ -1,22 +1,32 @@
 //! What dead executions left goes; what living ones use stays.
 
 use backup_export_lambdas::error::Error;
+use backup_export_lambdas::metric::Emitter;
 use backup_export_lambdas::reaper::{Reaper, Report, Settings};
 use domain::failure::Kind;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cleanup::cleaner;
 use crate::cloud::Cloud;
-use crate::sample::{claim_of, execution, plan};
+use crate::sample::{claim_of, execution, now, plan};
 
-async fn reap(cloud: &Cloud, event: Value) -> Result<Report, Error> {
+async fn reap_at(cloud: &Cloud, event: Value, at: Timestamp) -> Result<Report, Error> {
     let settings = Settings {
         bucket: plan().bucket,
         bucket_owner: plan().bucket_owner,
         state_machine: "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export".into(),
     };
     let sfn = aws_sdk_sfn::Client::new(&cloud.config());
-    Reaper { cleaner: cleaner(cloud), sfn, settings }.run(&event).await
+    let metrics = Emitter::new({
+        let cloud = cloud.clone();
+        move |line| cloud.edit(|state| state.metrics.push(serde_json::from_str(&line).unwrap()))
+    });
+    Reaper { cleaner: cleaner(cloud), sfn, settings, metrics }.run(&event, at).await
+}
+
+async fn reap(cloud: &Cloud, event: Value) -> Result<Report, Error> {
+    reap_at(cloud, event, now()).await
 }
 
 /// Calls until nothing is left, as Lambda's retries do.
@@ -63,6 +73,35 @@ async fn a_running_execution_is_left_alone() {
         assert_eq!(reap(&cloud, json!({})).await.unwrap(), Report::default());
     }
     assert_eq!(cloud.edit(|state| state.volumes["vol-1"].state), "in-use");
+}
+
+#[tokio::test]
+async fn a_schedules_run_tells_how_many_work_and_how_long_the_oldest_has() {
+    let cloud = Cloud::new();
+    reap(&cloud, json!({})).await.unwrap();
+    cloud.put(&plan().claim_key, claim_of("alive").to_json());
+    cloud.put("claims/exp-00000000000000000000.json", claim_of("dead").to_json());
+    status(&cloud, "alive", "RUNNING");
+    status(&cloud, "dead", "FAILED");
+    let later = plan().started_at + SignedDuration::from_secs(90);
+    reap_at(&cloud, json!({}), later).await.unwrap();
+    // What one execution's event finds is not the whole.
+    reap_at(&cloud, json!({"detail": {"executionArn": execution("dead")}}), later).await.unwrap();
+    let told = cloud.edit(|state| {
+        let of =
+            |line: &Value| (line["Executions"].as_f64().unwrap(), line["OldestExecutionSeconds"].as_f64().unwrap());
+        state.metrics.iter().map(of).collect::<Vec<_>>()
+    });
+    assert_eq!(told, [(0.0, 0.0), (1.0, 90.0)]);
+}
+
+#[tokio::test]
+async fn an_execution_that_is_not_known_yet_is_left_alone_for_a_while() {
+    let cloud = Cloud::new();
+    cloud.put(&plan().claim_key, claim_of("new").to_json());
+    let minutes = |minutes| now() + SignedDuration::from_mins(minutes);
+    assert_eq!(reap_at(&cloud, json!({}), minutes(9)).await.unwrap(), Report::default());
+    assert_eq!(reap_at(&cloud, json!({}), minutes(11)).await.unwrap().executions.len(), 1);
 }
 
 #[tokio::test]
