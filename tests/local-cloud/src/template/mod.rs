@@ -197,6 +197,8 @@ mod tests {
         refused(job, json!({"Attempts": 11}), &["Attempts", "10"]);
         let variables = "/Resources/PlanFunction/Properties/Environment/Variables/MODE";
         refused(variables, json!("x".repeat(4096)), &["PlanFunction", "4096"]);
+        let name = "/Resources/StateMachine/Properties/StateMachineName";
+        refused(name, json!({"Ref": "AWS::StackName"}), &["StateMachine", "StateMachineName"]);
         let arn = "/Resources/HourlyPermission/Properties/SourceArn";
         refused(
             arn,

@@ -146,7 +146,9 @@ impl<'a> Catalog<'a> {
             let kind = document["Type"].as_str().unwrap_or_default();
             let path = document["Metadata"]["aws:cdk:path"].as_str().unwrap_or(id);
             let path = path.strip_suffix("/Resource").unwrap_or(path);
-            resources.insert(id.as_str(), Resource { id, kind, path, name: name_of(kind, path, document), document });
+            let mut resource = Resource { id, kind, path, name: String::new(), document };
+            resource.name = name_of(&resource)?;
+            resources.insert(id.as_str(), resource);
         }
         // The order of a template means nothing; the one of constructs is at least the same every time.
         let mut order: Vec<&str> = resources.keys().copied().collect();
@@ -204,13 +206,14 @@ impl<'a> Catalog<'a> {
 }
 
 /// The name that a resource is given, or else its construct's id. A bucket's name is nobody else's, so it has the whole path.
-fn name_of(kind: &str, path: &str, document: &Value) -> String {
-    let property = NAME_PROPERTIES.iter().find(|(named, _)| *named == kind).map(|(_, property)| *property);
-    let given = property.and_then(|property| document["Properties"].get(property)?.as_str());
-    match given {
-        Some(name) => name.to_owned(),
-        None if kind == Kind::Bucket.name() => path.replace('/', "-").to_ascii_lowercase(),
-        None => path.rsplit('/').next().unwrap_or(path).to_owned(),
+fn name_of(resource: &Resource<'_>) -> Result<String> {
+    let Resource { kind, path, .. } = resource;
+    let property = NAME_PROPERTIES.iter().find(|(named, _)| named == kind).map_or("", |(_, property)| property);
+    match resource.property(property) {
+        Value::String(name) => Ok(name.clone()),
+        Value::Null if *kind == Kind::Bucket.name() => Ok(path.replace('/', "-").to_ascii_lowercase()),
+        Value::Null => Ok(path.rsplit('/').next().unwrap_or(path).to_owned()),
+        other => Err(resource.wrong(property, format!("{other} is not a text, and names are not resolved here"))),
     }
 }
 
