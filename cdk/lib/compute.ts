@@ -264,6 +264,6 @@ function hostPermissions(props: ComputeProps, pull: readonly string[]): Permissi
       resources: [...pull],
       why: "an image that was named by its address may lie in any repository; an image of our own is in one",
     },
-    { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [`${log.logGroupArn}`] },
+    { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [log.logGroupArn] },
   ];
 }

@@ -1,12 +1,12 @@
-import { AssetHashType, Duration, Fn, RemovalPolicy } from "aws-cdk-lib";
+import { AssetHashType, Duration, Fn } from "aws-cdk-lib";
 import { ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Architecture, LoggingFormat, Tracing, type IFunction } from "aws-cdk-lib/aws-lambda";
-import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { RustFunction } from "cargo-lambda-cdk";
 import { Construct } from "constructs";
 import { join } from "node:path";
 import { describing, volumeKeys, type Compute } from "./compute.js";
 import type { Installation } from "./installation.js";
+import { logGroup } from "./log.js";
 import { acknowledge, explain, role, type Permission } from "./permission.js";
 import type { Settings } from "./settings/index.js";
 import { lambdaFingerprint, projectRoot } from "./source.js";
@@ -44,12 +44,9 @@ export class Functions extends Construct {
   private add(binary: Binary, props: FunctionsProps, variables: Record<string, string>, permitted: readonly Permission[]): IFunction {
     const { installation } = props;
     const { architecture } = installation.settings.compute;
-    const logGroup = new LogGroup(this, `${binary}-log`, {
-      retention: installation.settings.monitoring.logRetentionDays,
-      removalPolicy: RemovalPolicy.DESTROY,
-    });
+    const log = logGroup(this, `${binary}-log`, installation.settings.monitoring);
     const functionRole = role(this, `${binary}-role`, new ServicePrincipal("lambda.amazonaws.com"), `The ${binary} function`, [
-      { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [logGroup.logGroupArn] },
+      { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [log.logGroupArn] },
       ...permitted,
     ]);
     const tracing = "X-Ray has no resource-level permission for it";
@@ -75,7 +72,7 @@ export class Functions extends Construct {
       timeout: binary === "reconciler" ? Duration.minutes(15) : Duration.seconds(60),
       tracing: Tracing.ACTIVE,
       loggingFormat: LoggingFormat.JSON,
-      logGroup,
+      logGroup: log,
       // They come back by themselves, every hour and every day, and alarms tell of what they could not do.
       ...(isAsynchronous && { retryAttempts: 2, maxEventAge: Duration.hours(1) }),
     });

@@ -1,11 +1,12 @@
-import { CfnOutput, Duration, Fn, RemovalPolicy, Stack, Tags, Validations, type StackProps } from "aws-cdk-lib";
-import { LogGroup } from "aws-cdk-lib/aws-logs";
+import { CfnOutput, Duration, Fn, Stack, Tags, Validations, type StackProps } from "aws-cdk-lib";
+import type { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
 import { Catalog } from "./catalog.js";
 import { Compute } from "./compute.js";
 import { Functions } from "./functions.js";
 import { Installation } from "./installation.js";
+import { logGroup } from "./log.js";
 import { Network } from "./network.js";
 import { Operations } from "./operations.js";
 import type { Settings } from "./settings/index.js";
@@ -25,7 +26,7 @@ export class BackupExportStack extends Stack {
     });
     this.zones = zones(settings);
     const installation = new Installation(this, settings);
-    const log = (id: string): LogGroup => new LogGroup(this, id, { retention: settings.monitoring.logRetentionDays, removalPolicy: RemovalPolicy.DESTROY });
+    const log = (id: string): LogGroup => logGroup(this, id, settings.monitoring);
 
     const storage = new Storage(this, "Storage", settings.bucket);
     const network = new Network(this, "Network", { settings: settings.network, storage, flowLog: () => log("FlowLog") });

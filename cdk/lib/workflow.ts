@@ -1,11 +1,11 @@
-import { RemovalPolicy, type CfnResource } from "aws-cdk-lib";
+import type { CfnResource } from "aws-cdk-lib";
 import { ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { DefinitionBody, LogLevel, StateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import type { Compute } from "./compute.js";
 import type { Binary, Functions } from "./functions.js";
 import { EXECUTION_TAG, EXPORT_ID_TAG, type Installation } from "./installation.js";
+import { logGroup } from "./log.js";
 import { acknowledge, explain, role } from "./permission.js";
 import { stateMachineDefinition } from "./source.js";
 
@@ -47,12 +47,8 @@ export class Workflow extends Construct {
   constructor(scope: Construct, id: string, props: WorkflowProps) {
     super(scope, id);
     const { installation, functions, compute } = props;
-    const logGroup = new LogGroup(this, "Log", {
-      // Under this name CloudWatch needs no resource policy for it, of which an account may have ten.
-      logGroupName: `/aws/vendedlogs/states/${installation.name}`,
-      retention: installation.settings.monitoring.logRetentionDays,
-      removalPolicy: RemovalPolicy.DESTROY,
-    });
+    // Under this name CloudWatch needs no resource policy for it, of which an account may have ten.
+    const log = logGroup(this, "Log", installation.settings.monitoring, `/aws/vendedlogs/states/${installation.name}`);
     const jobs = installation.arn("batch", "job", "*");
     const machineRole = role(this, "Role", new ServicePrincipal("states.amazonaws.com"), "The state machine: calls the functions, submits jobs and waits for them", [
       { actions: ["lambda:InvokeFunction"], resources: Object.values(TASKS).map((binary) => functions.get(binary).functionArn) },
@@ -84,7 +80,7 @@ export class Workflow extends Construct {
       },
       role: machineRole,
       tracingEnabled: true,
-      logs: { destination: logGroup, level: LogLevel.ALL, includeExecutionData: true },
+      logs: { destination: log, level: LogLevel.ALL, includeExecutionData: true },
     });
     // cfn-lint knows neither OutputPath of a Succeed state nor a partition that is filled in; both are in the language's specification.
     (this.stateMachine.node.defaultChild as CfnResource).addMetadata("cfn-lint", { config: { ignore_checks: ["E3601"] } });

@@ -82,15 +82,16 @@ describe("tags", () => {
     [{ tags: { ["k".repeat(129)]: "a" } }, `tags."${"k".repeat(100)}…"`, /no tag key/],
     [{ tags: { team: "v".repeat(257) } }, "tags.team", /256/],
     [{ tags: { team: "a;b" } }, "tags.team", /no tag value/],
+    [{ tags: { team: "" } }, "tags.team", /no tag value/],
     [{ tags: { team: "<TEAM>" } }, "tags.team", /a placeholder/],
     [{ tags: { team: 1.1 } }, "tags.team", /in quotes/],
     [{ tags: { team: null } }, "tags.team", /in quotes/],
     [{ tags: { team: "a", TEAM: "b" } }, "tags.TEAM", /case alone/],
-    [{ tags: Object.fromEntries(Array.from({ length: 41 }, (_, index) => [`k${index}`, ""])) }, "tags", /has 41 tags/],
+    [{ tags: Object.fromEntries(Array.from({ length: 41 }, (_, index) => [`k${index}`, "v"])) }, "tags", /has 41 tags/],
     [{ tags: Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`k${index}`, "v".repeat(256)])) }, "tags", /bytes long/],
   ]);
   taken([
-    { tags: Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`k${index}`, ""])) },
+    { tags: Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`k${index}`, "v"])) },
     { tags: { "Cost Center": "Abteilung für Ablage", ["k".repeat(128)]: "v".repeat(256), number: 7, yes: true } },
   ]);
 });

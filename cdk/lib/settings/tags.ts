@@ -29,7 +29,7 @@ export const tagKey = (): Value<string> =>
     return key === undefined || problem !== undefined ? refuse(problem ?? "", TAG_KEY_REMEDY) : key;
   });
 
-/** An object of tags. Their values may be empty, and spaces in them count. */
+/** An object of tags. Spaces in their values count. */
 export const tags = (): Value<Record<string, string>> =>
   value((given, refuse): Record<string, string> => {
     const read = fromJson(given);
@@ -57,8 +57,9 @@ export const tags = (): Value<Record<string, string>> =>
         refuse(`is ${shown(one)}, not text`, "write it in quotes", [key]);
         return [];
       }
-      if (plain.length > VALUE_CHARACTERS || !CHARACTERS.test(plain)) {
-        refuse(`${shown(plain)} is ${isPlaceholder(plain) ? "a placeholder" : "no tag value"}`, `tag values have up to ${VALUE_CHARACTERS} letters, digits, spaces and _ . : / = + - @`, [key]);
+      // CloudFormation refuses empty values on alarms and dashboards.
+      if (plain.trim() === "" || plain.length > VALUE_CHARACTERS || !CHARACTERS.test(plain)) {
+        refuse(`${shown(plain)} is ${isPlaceholder(plain) ? "a placeholder" : "no tag value"}`, `tag values have 1 to ${VALUE_CHARACTERS} letters, digits, spaces and _ . : / = + - @`, [key]);
       }
       return [[key, plain]];
     });
