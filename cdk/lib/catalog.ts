@@ -33,6 +33,7 @@ const EXPORTS: Columns = [
   ["entries", "bigint", "tar entries and image blocks in them"],
   ["verify", "string", "how the export was verified"],
   ["recovery_point_deleted", "boolean", "whether the recovery point was deleted afterwards"],
+  ["recovery_point_kept", "string", "why it was not, where deletion was asked for"],
 ];
 
 /** A row for each file: `archive::index`. */

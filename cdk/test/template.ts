@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { App } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 import { BUNDLING_STACKS, DISABLE_ASSET_STAGING_CONTEXT, PATH_METADATA_ENABLE_CONTEXT } from "aws-cdk-lib/cx-api";
@@ -18,8 +21,13 @@ export function stackOf(context: Readonly<Record<string, unknown>> = {}): Backup
   return new BackupExportStack(appOf(), parse({ backupVault: "Default", ...context }));
 }
 
+const output = mkdtempSync(join(tmpdir(), "backup-export-cdk-"));
+process.on("exit", () => {
+  rmSync(output, { recursive: true, force: true });
+});
+
 /** An app as the program makes it, but one that compiles nothing. */
-export function appOf(outdir?: string): App {
+export function appOf(outdir = mkdtempSync(join(output, "app-"))): App {
   return new App({
     analyticsReporting: false,
     outdir,
