@@ -1,17 +1,13 @@
-//! The deployment as data: what `cdk deploy` creates, for the local cloud.
+//! The deployment: the template that `cdk synth` made of the app in `cdk/`, with the programs of this build in the place of its code.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use local_cloud::{
-    BucketSpec, FunctionSpec, JobDefinitionSpec, Names, QueueSpec, RuleSpec, ScheduleSpec, Stack, StateMachineSpec,
-    Target,
-};
-use serde_json::{Value, json};
+use local_cloud::{BucketSpec, FunctionSpec, Options, Programs, Stack, Template};
 
 /// The bucket that exports go to.
-pub const BUCKET: &str = "backup-exports";
+pub const BUCKET: &str = "backup-export-storage-bucket";
 /// A bucket of another account.
 pub const FOREIGN_BUCKET: &str = "somebody-elses-bucket";
 /// The account that owns [`FOREIGN_BUCKET`].
@@ -24,140 +20,56 @@ pub const OTHER_VAULT: &str = "aws/efs/automatic-backup-vault";
 pub const STATE_MACHINE: &str = "backup-export";
 /// The schedule that calls the reaper.
 pub const REAPER_SCHEDULE: &str = "reaper-hourly";
+/// The schedule that calls the reconciler.
+pub const RECONCILER_SCHEDULE: &str = "reconciler-daily";
+/// The topic of what went wrong.
+pub const FAILURES_TOPIC: &str = "Failures";
+/// The topic of finished exports.
+pub const SUCCESSES_TOPIC: &str = "Successes";
 
-/// The Lambda functions, by the names of their binaries.
-pub const FUNCTIONS: [&str; 7] =
-    ["plan", "start-restore", "check-restore", "delete-recovery-point", "cleanup", "conclude", "reaper"];
+/// The stack of the template, with what it expects to find: vaults, and another account's bucket. `environment` is laid over the functions' variables.
+pub fn stack(options: &Options, environment: &BTreeMap<String, String>) -> Result<Stack> {
+    let worker = binary("batch-worker")?;
+    let programs = Programs {
+        functions: worker.parent().context("the programs lie in no directory")?.to_owned(),
+        entrypoint: vec![worker],
+    };
+    let mut stack = template()?.stack(options, &programs)?;
+    for function in &stack.functions {
+        binary(&function.name)?;
+    }
+    let machine = stack.state_machine.as_ref().map(|machine| machine.name.as_str());
+    let buckets: Vec<&str> = stack.buckets.iter().map(|bucket| bucket.name.as_str()).collect();
+    ensure!(machine == Some(STATE_MACHINE), "the template's state machine is {machine:?}, not {STATE_MACHINE}");
+    ensure!(buckets == [BUCKET], "the template's buckets are {buckets:?}, not {BUCKET}");
 
-/// The stack. `environment` is laid over the functions' default settings.
-pub fn stack(names: &Names, zones: &[&str], environment: &BTreeMap<String, String>) -> Result<Stack> {
-    let queues: Vec<QueueSpec> = zones
-        .iter()
-        .map(|zone| QueueSpec { name: format!("export-{zone}"), availability_zone: (*zone).to_owned() })
-        .collect();
-    let queue_arns: BTreeMap<&str, String> =
-        queues.iter().map(|queue| (queue.availability_zone.as_str(), names.job_queue(&queue.name))).collect();
-
-    let mut settings: BTreeMap<String, String> = [
-        ("EXPORT_BUCKET", BUCKET.to_owned()),
-        ("EXPORT_BUCKET_OWNER", names.account_id.clone()),
-        ("JOB_QUEUES", serde_json::to_string(&queue_arns)?),
-        ("EXPORT_JOB_DEFINITION", names.job_definition("export")),
-        ("VERIFY_JOB_DEFINITION", names.job_definition("verify")),
-        ("STATE_MACHINE_ARN", names.state_machine(STATE_MACHINE)),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into();
-    settings.extend(environment.clone());
-
-    let functions = FUNCTIONS
-        .iter()
-        .map(|name| {
-            Ok(FunctionSpec {
-                name: (*name).to_owned(),
-                command: vec![binary(name)?],
-                environment: settings.clone(),
-                timeout_seconds: 60,
-                async_retries: 2,
-            })
-        })
-        .collect::<Result<_>>()?;
-
-    Ok(Stack {
-        buckets: vec![
-            BucketSpec { name: BUCKET.into(), owner: None },
-            BucketSpec { name: FOREIGN_BUCKET.into(), owner: Some(FOREIGN_ACCOUNT.into()) },
-        ],
-        vaults: vec![VAULT.into(), OTHER_VAULT.into()],
-        functions,
-        job_definitions: vec![job_definition("export")?, job_definition("verify")?],
-        queues,
-        state_machine: Some(StateMachineSpec {
-            name: STATE_MACHINE.into(),
-            definition: workspace().join("statemachine/export.asl.json"),
-            substitutions: substitutions(names),
-            timeout_seconds: None,
-        }),
-        rules: rules(),
-        schedules: vec![ScheduleSpec {
-            name: REAPER_SCHEDULE.into(),
-            targets: vec![Target::Function("reaper".into())],
-        }],
-    })
+    stack.buckets.push(BucketSpec { name: FOREIGN_BUCKET.into(), owner: Some(FOREIGN_ACCOUNT.into()) });
+    stack.vaults = vec![VAULT.into(), OTHER_VAULT.into()];
+    for (name, value) in environment {
+        lay_over(&mut stack.functions, name, value);
+    }
+    Ok(stack)
 }
 
-fn substitutions(names: &Names) -> BTreeMap<String, String> {
-    [
-        ("PlanFunctionArn", "plan"),
-        ("StartRestoreFunctionArn", "start-restore"),
-        ("CheckRestoreFunctionArn", "check-restore"),
-        ("DeleteRecoveryPointFunctionArn", "delete-recovery-point"),
-        ("CleanupFunctionArn", "cleanup"),
-        ("ConcludeFunctionArn", "conclude"),
-    ]
-    .map(|(token, function)| (token.to_owned(), names.function(function)))
-    .into_iter()
-    .chain([("Partition".to_owned(), names.partition.clone())])
-    .collect()
+/// The template that `make synth` made.
+pub fn template() -> Result<Template> {
+    let path = match std::env::var_os("BACKUP_EXPORT_TEMPLATE") {
+        Some(path) => PathBuf::from(path),
+        None => workspace().join("cdk.out.test").join(format!("{STATE_MACHINE}.template.json")),
+    };
+    ensure!(path.is_file(), "{} is not there: run `make synth`", path.display());
+    Ok(Template::read(&path)?)
 }
 
-/// Batch retries what another try may mend: a host that Spot took, a worker that was killed, S3 or EC2 out of order (75).
-fn job_definition(name: &str) -> Result<JobDefinitionSpec> {
-    Ok(JobDefinitionSpec {
-        name: name.to_owned(),
-        entrypoint: vec![binary("batch-worker")?],
-        command: Vec::new(),
-        environment: BTreeMap::new(),
-        retry_strategy: Some(json!({
-            "attempts": 3,
-            "evaluateOnExit": [
-                { "onStatusReason": "Host EC2*", "action": "RETRY" },
-                { "onExitCode": "75", "action": "RETRY" },
-                { "onExitCode": "137", "action": "RETRY" },
-                { "onExitCode": "143", "action": "RETRY" },
-                { "onReason": "*", "action": "EXIT" },
-                { "onExitCode": "*", "action": "EXIT" },
-            ]
-        })),
-        timeout_seconds: Some(24 * 3600),
-    })
-}
-
-fn rules() -> Vec<RuleSpec> {
-    let export = || vec![Target::StateMachine(STATE_MACHINE.into())];
-    let rule = |name: &str, pattern: Value, targets| RuleSpec { name: name.to_owned(), pattern, targets };
-    vec![
-        rule(
-            "backup-job",
-            json!({"source": ["aws.backup"], "detail-type": ["Backup Job State Change"],
-                   "detail": {"state": ["COMPLETED"], "backupVaultName": [VAULT]}}),
-            export(),
-        ),
-        rule(
-            "recovery-point",
-            json!({"source": ["aws.backup"], "detail-type": ["Recovery Point State Change"],
-                   "detail": {"status": ["COMPLETED", "AVAILABLE"], "backupVaultName": [VAULT]}}),
-            export(),
-        ),
-        rule(
-            "copy-job",
-            json!({"source": ["aws.backup"], "detail-type": ["Copy Job State Change"],
-                   "detail": {"state": ["COMPLETED"], "destinationBackupVaultArn": [{"suffix": format!(":backup-vault:{VAULT}")}]}}),
-            export(),
-        ),
-        rule(
-            "service-event",
-            json!({"source": ["aws.backup"], "detail-type": ["AWS Service Event via CloudTrail"],
-                   "detail": {"eventName": ["BackupJobCompleted"], "serviceEventDetails": {"backupVaultName": [VAULT]}}}),
-            export(),
-        ),
-        rule(
-            "execution-ended",
-            json!({"source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"],
-                   "detail": {"status": ["FAILED", "TIMED_OUT", "ABORTED"]}}),
-            vec![Target::Function("reaper".into())],
-        ),
-    ]
+/// Sets a variable in the functions that have it. One that the template leaves to its default is the plan's.
+fn lay_over(functions: &mut [FunctionSpec], name: &str, value: &str) {
+    let is_set = functions.iter().any(|function| function.environment.contains_key(name));
+    for function in functions {
+        let takes_it = if is_set { function.environment.contains_key(name) } else { function.name == "plan" };
+        if takes_it {
+            function.environment.insert(name.to_owned(), value.to_owned());
+        }
+    }
 }
 
 /// The root of the workspace.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use local_cloud::{ExecutionResult, LocalCloud, Options};
+use local_cloud::{ExecutionResult, LocalCloud, Message, Options};
 use serde_json::{Value, json};
 
 use crate::stack::{self, BUCKET, STATE_MACHINE, VAULT};
@@ -47,10 +47,7 @@ pub struct System {
 impl System {
     /// Starts a cloud and deploys the stack to it.
     pub async fn start(settings: Settings) -> Result<Self> {
-        let names = settings.cloud.names();
-        let zones: Vec<String> = settings.cloud.zones.iter().map(|zone| format!("{}{zone}", names.region)).collect();
-        let zones: Vec<&str> = zones.iter().map(String::as_str).collect();
-        let mut stack = stack::stack(&names, &zones, &settings.environment)?;
+        let mut stack = stack::stack(&settings.cloud, &settings.environment)?;
         if let Some(machine) = &mut stack.state_machine {
             machine.timeout_seconds = settings.root_timeout_seconds;
         }
@@ -112,6 +109,12 @@ impl System {
             }
         }
         Ok(())
+    }
+
+    /// What people were told so far.
+    pub async fn messages(&self) -> Result<Vec<Message>> {
+        self.cloud.wait_for_deliveries(EXPORT_TIMEOUT).await?;
+        Ok(self.cloud.messages())
     }
 
     /// Takes the cloud down; fails if anything is left that an export created.

@@ -29,6 +29,7 @@ async fn deploy(system: &System, settings: &[(&str, &str)]) -> Result<()> {
         environment,
         timeout_seconds: 60,
         async_retries: 0,
+        dead_letters: None,
     };
     Ok(system.cloud.deploy(&Stack { functions: vec![function], ..Stack::default() }).await?)
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use backup_export_e2e::Settings;
-use backup_export_e2e::scene::{Scene, assert_succeeded};
-use backup_export_e2e::stack::{BUCKET, STATE_MACHINE, VAULT};
+use backup_export_e2e::scene::{PATIENCE, Scene, assert_succeeded};
+use backup_export_e2e::stack::{BUCKET, RECONCILER_SCHEDULE, STATE_MACHINE, VAULT};
 use local_cloud::{EventShape, FaultAction, FaultRule, When};
 use serde_json::json;
 
@@ -46,6 +46,19 @@ async fn a_copy_job_event_begins_one_export_of_the_copy() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_event_begins_one_export() -> Result<()> {
     begins_by(EventShape::CloudTrail).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daily_schedule_begins_the_export_of_which_no_event_told() -> Result<()> {
+    let scene = Scene::start(Settings::default()).await?;
+    let cloud = &scene.system.cloud;
+    cloud.fire_schedule(RECONCILER_SCHEDULE)?;
+    cloud.wait_for_deliveries(PATIENCE).await?;
+    let executions = cloud.executions();
+    let [execution] = executions.as_slice() else { anyhow::bail!("executions {executions:?}") };
+    assert_succeeded(&scene.system.finished(execution).await?)?;
+    scene.assert_exported()?;
+    scene.assert_only_the_export_left().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

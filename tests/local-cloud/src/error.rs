@@ -64,6 +64,14 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// A template that cannot be made a stack of.
+    #[error("read the template: {resource}: {message}")]
+    Template {
+        /// The resource: its logical id, and the path of its construct.
+        resource: String,
+        /// What is wrong with it, and where.
+        message: String,
+    },
     /// A condition was not met in time.
     #[error("wait {seconds} s for {condition}: {last}")]
     Timeout {

@@ -10,6 +10,7 @@
 mod backup;
 mod batch;
 mod cloud;
+mod dead_letter;
 mod ec2;
 mod error;
 mod event;
@@ -27,16 +28,20 @@ mod request_log;
 mod s3;
 mod stack;
 mod states;
+mod template;
+mod topic;
 mod wire;
 
 pub use cloud::LocalCloud;
 pub use error::{Error, Result};
 pub use execution::{ExecutionResult, ExecutionStatus, StateEntered};
 pub use fault::{FaultAction, FaultRule, Faults, When};
-pub use observe::{JobView, Leftovers, RequestRecord, StoredObject, Upload, VolumeView};
+pub use observe::{DeadLetter, JobView, Leftovers, Message, RequestRecord, StoredObject, Upload, VolumeView};
 pub use options::{Devices, Names, Options};
 pub use recovery_point::{Deletion, EventShape, RecoveryPointOptions, VolumeFate, VolumeImage};
 pub use request_log::RequestLog;
 pub use stack::{
-    BucketSpec, FunctionSpec, JobDefinitionSpec, QueueSpec, RuleSpec, ScheduleSpec, Stack, StateMachineSpec, Target,
+    BucketSpec, Definition, FunctionSpec, JobDefinitionSpec, QueueSpec, RuleSpec, ScheduleSpec, Stack,
+    StateMachineSpec, Target, TargetInput, TargetSpec,
 };
+pub use template::{Programs, Template};

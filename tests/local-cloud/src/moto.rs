@@ -147,14 +147,29 @@ impl MotoClient {
     }
 
     /// Invokes a function asynchronously, as EventBridge does.
-    pub(crate) async fn invoke_event(&self, names: &Names, function: &str, event: &Value) -> Result<()> {
-        let failed = |message: String| Error::Call { operation: format!("Invoke of {function}"), message };
+    pub(crate) async fn invoke_event(&self, names: &Names, function: &str, payload: &str) -> Result<()> {
         let request = http::Request::post(format!("/2015-03-31/functions/{function}/invocations"))
             .header(header::AUTHORIZATION, unsigned(names, "events", "lambda"))
-            .header("x-amz-invocation-type", "Event")
-            .body(())
-            .map_err(|error| failed(error.to_string()))?;
-        let response = self.forward(&request.into_parts().0, Bytes::from(event.to_string())).await?;
+            .header("x-amz-invocation-type", "Event");
+        self.send(&format!("Invoke of {function}"), request, payload.to_owned()).await
+    }
+
+    /// Publishes a message to a topic, as EventBridge does.
+    pub(crate) async fn publish(&self, names: &Names, topic: &str, message: &str) -> Result<()> {
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("Action", "Publish"), ("Version", "2010-03-31"), ("TopicArn", topic), ("Message", message)])
+            .finish();
+        let request = http::Request::post("/")
+            .header(header::AUTHORIZATION, unsigned(names, "events", "sns"))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(&format!("Publish to {topic}"), request, form).await
+    }
+
+    /// Sends a request whose answer says nothing but whether it succeeded.
+    async fn send(&self, operation: &str, request: http::request::Builder, body: String) -> Result<()> {
+        let failed = |message: String| Error::Call { operation: operation.to_owned(), message };
+        let request = request.body(()).map_err(|error| failed(error.to_string()))?;
+        let response = self.forward(&request.into_parts().0, Bytes::from(body)).await?;
         match response.status() {
             status if status.is_success() => Ok(()),
             status => Err(failed(status.to_string())),

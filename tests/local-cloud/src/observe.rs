@@ -97,6 +97,30 @@ pub struct Upload {
     pub id: String,
 }
 
+/// A message that was published to a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Message {
+    /// The topic's name.
+    pub topic: String,
+    /// Its subject, when it has one.
+    pub subject: Option<String>,
+    /// Its text.
+    pub body: String,
+}
+
+/// What could not be delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadLetter {
+    /// The queue's name.
+    pub queue: String,
+    /// The rule that could not deliver, or the function that failed.
+    pub source: String,
+    /// The input that was meant for the target.
+    pub body: String,
+    /// What the last try met.
+    pub reason: String,
+}
+
 /// What exists that an export should not leave behind.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Leftovers {

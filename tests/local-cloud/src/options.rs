@@ -77,7 +77,8 @@ impl Options {
         }
     }
 
-    pub(crate) fn availability_zones(&self) -> Vec<String> {
+    /// The zones: the region with each letter.
+    pub fn availability_zones(&self) -> Vec<String> {
         self.zones.iter().map(|letter| format!("{}{letter}", self.region)).collect()
     }
 }
@@ -118,6 +119,16 @@ impl Names {
     /// The ARN of the first revision of a job definition.
     pub fn job_definition(&self, name: &str) -> String {
         self.arn("batch", &format!("job-definition/{name}:1"))
+    }
+
+    /// The ARN of a topic.
+    pub fn topic(&self, name: &str) -> String {
+        self.arn("sns", name)
+    }
+
+    /// The ARN of a rule of the default bus.
+    pub fn rule(&self, name: &str) -> String {
+        self.arn("events", &format!("rule/{name}"))
     }
 
     /// The ARN of a vault.

@@ -24,6 +24,8 @@ pub struct Stack {
     pub queues: Vec<QueueSpec>,
     /// The state machine, if there is one.
     pub state_machine: Option<StateMachineSpec>,
+    /// SNS topics, by name.
+    pub topics: Vec<String>,
     /// Event rules.
     pub rules: Vec<RuleSpec>,
     /// Schedules, fired by hand.
@@ -58,6 +60,9 @@ pub struct FunctionSpec {
     /// How often an asynchronous invocation is retried.
     #[serde(default = "default_async_retries")]
     pub async_retries: u32,
+    /// The queue that gets an asynchronous invocation that failed every time.
+    #[serde(default)]
+    pub dead_letters: Option<String>,
 }
 
 fn default_function_timeout() -> u64 {
@@ -88,6 +93,9 @@ pub struct JobDefinitionSpec {
     /// `attemptDurationSeconds`.
     #[serde(default)]
     pub timeout_seconds: Option<u64>,
+    /// Where the container has an empty volume of its own. An attempt gets a directory for each, and finds it in the variables that name the path.
+    #[serde(default)]
+    pub scratch: Vec<PathBuf>,
 }
 
 /// A Batch job queue with a compute environment in one zone.
@@ -106,14 +114,24 @@ pub struct QueueSpec {
 pub struct StateMachineSpec {
     /// The machine's name.
     pub name: String,
-    /// The ASL file.
-    pub definition: PathBuf,
-    /// What is put in for each `${Name}` of the file. A token without a value is an error.
+    /// Its states, in ASL.
+    pub definition: Definition,
+    /// What is put in for each `${Name}` of the definition. A token without a value is an error.
     #[serde(default)]
     pub substitutions: BTreeMap<String, String>,
     /// Replaces the root `TimeoutSeconds`. It is real time: [`crate::Options::wait_scale`] does not touch timeouts.
     #[serde(default)]
     pub timeout_seconds: Option<u64>,
+}
+
+/// The definition of a state machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Definition {
+    /// A file of ASL.
+    File(PathBuf),
+    /// The ASL itself.
+    Text(String),
 }
 
 /// An event rule.
@@ -125,7 +143,7 @@ pub struct RuleSpec {
     /// The event pattern, in EventBridge's own JSON.
     pub pattern: Value,
     /// Where matching events go.
-    pub targets: Vec<Target>,
+    pub targets: Vec<TargetSpec>,
 }
 
 /// A schedule. Time does not pass by itself here: [`crate::LocalCloud::fire_schedule`] fires it.
@@ -135,7 +153,35 @@ pub struct ScheduleSpec {
     /// The schedule's name.
     pub name: String,
     /// Where its event goes.
-    pub targets: Vec<Target>,
+    pub targets: Vec<TargetSpec>,
+}
+
+/// What a rule or schedule sends, and to whom.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetSpec {
+    /// Who gets it.
+    pub target: Target,
+    /// What it gets.
+    #[serde(default)]
+    pub input: TargetInput,
+    /// How often a delivery that failed is tried again. Nothing here is away for long, so the first few count.
+    #[serde(default = "default_retries")]
+    pub retries: u32,
+    /// The queue that gets what could not be delivered.
+    #[serde(default)]
+    pub dead_letters: Option<String>,
+}
+
+/// EventBridge's own.
+pub(crate) fn default_retries() -> u32 {
+    185
+}
+
+impl From<Target> for TargetSpec {
+    fn from(target: Target) -> Self {
+        Self { target, input: TargetInput::default(), retries: default_retries(), dead_letters: None }
+    }
 }
 
 /// The target of a rule or schedule.
@@ -146,4 +192,26 @@ pub enum Target {
     StateMachine(String),
     /// A function, by name: invoked asynchronously with the event.
     Function(String),
+    /// A topic, by name: the event is published as a message.
+    Topic(String),
+}
+
+/// What a target gets of an event.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetInput {
+    /// The whole event.
+    #[default]
+    Event,
+    /// The same text each time.
+    Constant(String),
+    /// A part of the event.
+    Path(String),
+    /// A template, filled in with parts of the event.
+    Transformer {
+        /// Where in the event the value of each variable is.
+        paths: BTreeMap<String, String>,
+        /// The text with `<variables>`.
+        template: String,
+    },
 }

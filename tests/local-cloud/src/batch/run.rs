@@ -1,7 +1,9 @@
 //! Running a job: its attempts one after the other, each a process of its own.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +53,8 @@ pub(super) async fn run(shared: Arc<Shared>, id: String) {
         }
         let started = now();
         let ending = attempt(&shared, &id).await;
+        // The container's own volumes go with it. There may have been none.
+        std::fs::remove_dir_all(scratch_directory(&shared, &id)).ok();
         let again = batch.with(&id, |job| {
             job.process_id = None;
             job.attempts.push(Attempt {
@@ -83,11 +87,15 @@ async fn attempt(shared: &Arc<Shared>, id: &str) -> Ending {
         status_reason: "Task failed to start".to_owned(),
         ..Default::default()
     };
-    let Some((mut command, timeout, stop, zone)) = shared.batch.with(id, |job| {
+    let Some((prepared, timeout, stop, zone)) = shared.batch.with(id, |job| {
         job.status = Status::Starting;
         (prepare(shared, job), job.timeout_seconds, Arc::clone(&job.stop), job.queue.availability_zone.clone())
     }) else {
         return failed_to_start("the job is gone".to_owned());
+    };
+    let mut command = match prepared {
+        Ok(command) => command,
+        Err(error) => return failed_to_start(error.to_string()),
     };
     let Some((host, metadata)) = shared.ec2.host_of(&zone) else {
         return failed_to_start(format!("no host in {zone}"));
@@ -137,10 +145,30 @@ async fn attempt(shared: &Arc<Shared>, id: &str) -> Ending {
     }
 }
 
-fn prepare(shared: &Arc<Shared>, job: &Job) -> Command {
+/// Where the volumes are that a job's container has for itself.
+fn scratch_directory(shared: &Shared, id: &str) -> PathBuf {
+    shared.directory.join("scratch").join(id)
+}
+
+/// The container's variables, with the paths of its own volumes as they are on this machine. It makes the volumes.
+fn environment(shared: &Shared, job: &Job) -> std::io::Result<BTreeMap<String, String>> {
+    let mut environment = job.environment.clone();
+    for (index, path) in job.definition.scratch.iter().enumerate() {
+        let directory = scratch_directory(shared, &job.id).join(index.to_string());
+        std::fs::create_dir_all(&directory)?;
+        for value in environment.values_mut() {
+            if let Ok(below) = Path::new(value.as_str()).strip_prefix(path) {
+                *value = directory.join(below).display().to_string();
+            }
+        }
+    }
+    Ok(environment)
+}
+
+fn prepare(shared: &Arc<Shared>, job: &Job) -> std::io::Result<Command> {
     let (program, arguments) = match job.definition.entrypoint.split_first() {
         Some((program, arguments)) => (program.clone(), arguments.to_vec()),
-        None => (std::path::PathBuf::from(job.command.first().cloned().unwrap_or_default()), Vec::new()),
+        None => (PathBuf::from(job.command.first().cloned().unwrap_or_default()), Vec::new()),
     };
     let skip = usize::from(job.definition.entrypoint.is_empty());
     // A container has a mount namespace of its own: its mounts go with it.
@@ -162,8 +190,8 @@ fn prepare(shared: &Arc<Shared>, job: &Job) -> Command {
         .env("AWS_BATCH_JOB_ATTEMPT", job.attempt.to_string())
         .env("AWS_BATCH_JQ_NAME", &job.queue.name)
         .env("AWS_BATCH_CE_NAME", &job.queue.name)
-        .envs(&job.environment);
-    command
+        .envs(environment(shared, job)?);
+    Ok(command)
 }
 
 fn ended(shared: &Arc<Shared>, id: &str, child: &mut Child, status: std::io::Result<ExitStatus>) -> Ending {

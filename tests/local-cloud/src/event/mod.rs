@@ -1,5 +1,8 @@
 //! EventBridge: events that match a rule go to its targets, with retries. Schedules are fired by hand.
 
+mod input;
+mod pattern;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,13 +11,13 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::gateway::{Answer, Call, Shared};
-use crate::pattern::event_matches;
-use crate::stack::{RuleSpec, ScheduleSpec, Target};
+use crate::observe::DeadLetter;
+use crate::stack::{RuleSpec, ScheduleSpec, Target, TargetSpec};
 use crate::states;
 use crate::wire::json_answer;
 
-/// How often a delivery is tried. EventBridge goes on for a day; nothing here is away for long.
-const ATTEMPTS: u32 = 5;
+/// How often a delivery is tried again at most. EventBridge goes on for a day; nothing here is away for long.
+const MOST_RETRIES: u32 = 4;
 
 /// The rules and schedules of the default bus.
 #[derive(Debug, Default)]
@@ -35,10 +38,14 @@ impl Events {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn add_rule(&self, rule: RuleSpec) {
+    pub(crate) fn add_rule(&self, rule: RuleSpec) -> Result<()> {
+        if let Some(message) = pattern::problem(&rule.pattern) {
+            return Err(Error::Stack { name: rule.name, message: format!("its pattern is wrong: {message}") });
+        }
         let mut state = self.state();
         state.rules.retain(|each| each.name != rule.name);
         state.rules.push(rule);
+        Ok(())
     }
 
     pub(crate) fn add_schedule(&self, schedule: ScheduleSpec) {
@@ -57,15 +64,16 @@ pub(crate) fn deliver(shared: &Arc<Shared>, mut event: Value) -> usize {
     if event.get("id").is_none() {
         event["id"] = json!(uuid::Uuid::new_v4().to_string());
     }
-    let targets: Vec<Target> = {
+    let targets: Vec<(String, TargetSpec)> = {
         let state = shared.events.state();
-        let matching = state.rules.iter().filter(|rule| event_matches(&rule.pattern, &event));
-        matching.flat_map(|rule| rule.targets.clone()).collect()
+        let matching = state.rules.iter().filter(|rule| pattern::matches(&rule.pattern, &event));
+        matching.flat_map(|rule| rule.targets.iter().map(|target| (rule.name.clone(), target.clone()))).collect()
     };
-    for target in &targets {
-        send(shared, target.clone(), &event);
+    let count = targets.len();
+    for (rule, target) in targets {
+        send(shared, rule, target, &event);
     }
-    targets.len()
+    count
 }
 
 /// Fires a schedule.
@@ -75,39 +83,47 @@ pub(crate) fn fire(shared: &Arc<Shared>, name: &str) -> Result<()> {
     let names = &shared.names;
     let event = json!({"version": "0", "id": uuid::Uuid::new_v4().to_string(), "detail-type": "Scheduled Event", "source": "aws.events",
         "account": names.account_id, "time": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), "region": names.region,
-        "resources": [names.arn("events", &format!("rule/{name}"))], "detail": {}});
+        "resources": [names.rule(name)], "detail": {}});
     for target in schedule.targets {
-        send(shared, target, &event);
+        send(shared, name.to_owned(), target, &event);
     }
     Ok(())
 }
 
 /// Sends an event to one target, in the background.
-fn send(shared: &Arc<Shared>, target: Target, event: &Value) {
+fn send(shared: &Arc<Shared>, rule: String, spec: TargetSpec, event: &Value) {
     shared.events.pending.fetch_add(1, Ordering::SeqCst);
     let shared = Arc::clone(shared);
-    let event = event.clone();
+    let sender = input::Sender { name: &rule, arn: &shared.names.rule(&rule) };
+    let body = input::render(&spec.input, event, sender);
+    // One name for all tries, so that a try whose answer was lost starts no second execution.
+    let name = format!("{}_{}", event["id"].as_str().unwrap_or_default(), uuid::Uuid::new_v4());
     tokio::spawn(async move {
-        // One name for all tries, so that a try whose answer was lost starts no second execution.
-        let id = event["id"].as_str().unwrap_or_default();
-        let name = format!("{id}_{}", uuid::Uuid::new_v4());
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                tokio::time::sleep(Duration::from_secs(10).mul_f64(shared.options.wait_scale)).await;
-            }
-            let sent = match &target {
-                Target::StateMachine(machine) => {
-                    let input = json!({"stateMachineArn": shared.names.state_machine(machine), "name": name, "input": event.to_string()});
-                    states::call(&shared, &shared.gateway, "events", "StartExecution", &input).await.map(drop)
-                }
-                Target::Function(function) => shared.gateway.invoke_event(&shared.names, function, &event).await,
-            };
-            if sent.is_ok() {
+        let mut outcome = offer(&shared, &spec.target, &name, &body).await;
+        for _ in 0..spec.retries.min(MOST_RETRIES) {
+            if outcome.is_ok() {
                 break;
             }
+            tokio::time::sleep(Duration::from_secs(10).mul_f64(shared.options.wait_scale)).await;
+            outcome = offer(&shared, &spec.target, &name, &body).await;
+        }
+        if let (Err(error), Some(queue)) = (outcome, spec.dead_letters) {
+            shared.dead_letters.add(DeadLetter { queue, source: rule, body, reason: error.to_string() });
         }
         shared.events.pending.fetch_sub(1, Ordering::SeqCst);
     });
+}
+
+/// Tries to hand a text to a target.
+async fn offer(shared: &Arc<Shared>, target: &Target, name: &str, body: &str) -> Result<()> {
+    match target {
+        Target::StateMachine(machine) => {
+            let input = json!({"stateMachineArn": shared.names.state_machine(machine), "name": name, "input": body});
+            states::call(shared, &shared.gateway, "events", "StartExecution", &input).await.map(drop)
+        }
+        Target::Function(function) => shared.gateway.invoke_event(&shared.names, function, body).await,
+        Target::Topic(topic) => shared.gateway.publish(&shared.names, &shared.names.topic(topic), body).await,
+    }
 }
 
 /// `PutEvents`.

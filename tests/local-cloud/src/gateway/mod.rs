@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use self::cut::{Cut, CutBody};
 use crate::backup::Backup;
 use crate::batch::Batch;
+use crate::dead_letter::DeadLetters;
 use crate::ec2::Ec2;
 use crate::event::Events;
 use crate::fault::{FaultAction, Faults, Subject};
@@ -31,8 +32,9 @@ use crate::observe::RequestRecord;
 use crate::options::{Names, Options};
 use crate::request_log::RequestLog;
 use crate::states::States;
+use crate::topic::Topics;
 use crate::wire::{ApiError, Identity, STATES_ACCESS_KEY, credential_scope, header_text, path_segments, query_pairs};
-use crate::{backup, batch, ec2, event, lambda, s3, states};
+use crate::{backup, batch, ec2, event, lambda, s3, states, topic};
 
 /// Everything that the parts of the cloud share.
 #[derive(Debug)]
@@ -53,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) backup: Backup,
     pub(crate) events: Events,
     pub(crate) states: States,
+    pub(crate) topics: Topics,
+    pub(crate) dead_letters: DeadLetters,
 }
 
 /// A request whose body is here.
@@ -258,6 +262,7 @@ fn operation_and_resource(service: &str, parts: &Parts, body: &Bytes) -> (String
         "lambda" => lambda::identify(parts),
         "backup" => backup::identify(parts),
         "ec2" => ec2::identify(body),
+        "sns" => topic::identify(body),
         _ => {
             if let Some(target) = header_text(&parts.headers, "x-amz-target") {
                 let operation = target.rsplit('.').next().unwrap_or(target).to_owned();
@@ -283,6 +288,7 @@ async fn dispatch(shared: &Arc<Shared>, identity: &Identity, parts: Parts, body:
         "backup" => backup::answer(shared, &call),
         "ec2" if ec2::plays(&call.operation) => ec2::answer(shared, &call),
         "events" if call.operation == "PutEvents" => event::put_events(shared, &call),
+        "sns" if call.operation == "Publish" => topic::publish(shared, &call),
         "states" => states::answer(shared, &call).await,
         _ => forward(shared, &call).await,
     };

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use self::runtime::{Outcome, Sandbox};
 use crate::gateway::{Answer, Call, Shared};
+use crate::observe::DeadLetter;
 use crate::stack::FunctionSpec;
 use crate::wire::{ApiError, answer as http_answer, header_text, insert, path_segments};
 
@@ -163,15 +164,25 @@ pub(crate) fn invoke_later(shared: &Arc<Shared>, name: &str, payload: Bytes) -> 
     shared.lambda.pending.fetch_add(1, Ordering::SeqCst);
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
+        let mut reason = None;
         for attempt in 0..=function.spec.async_retries {
             if attempt > 0 {
                 // One minute before the first retry, two before the second.
                 let wait = Duration::from_secs(60 * u64::from(attempt));
                 tokio::time::sleep(wait.mul_f64(shared.options.wait_scale)).await;
             }
-            if let Ok(Reply::Payload(_)) = function.invoke(&shared, payload.clone()).await {
+            reason = match function.invoke(&shared, payload.clone()).await {
+                Ok(Reply::Payload(_)) => None,
+                Ok(Reply::Error(error)) => Some(error.to_string()),
+                Err(error) => Some(format!("{}: {}", error.code, error.message)),
+            };
+            if reason.is_none() {
                 break;
             }
+        }
+        if let (Some(reason), Some(queue)) = (reason, function.spec.dead_letters.clone()) {
+            let body = String::from_utf8_lossy(&payload).into_owned();
+            shared.dead_letters.add(DeadLetter { queue, source: function.spec.name.clone(), body, reason });
         }
         shared.lambda.pending.fetch_sub(1, Ordering::SeqCst);
     });

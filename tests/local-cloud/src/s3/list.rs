@@ -12,7 +12,7 @@ use s3s::dto::{
 };
 use s3s::{S3Result, s3_error};
 
-use super::service::tag;
+use super::convert::tag;
 use super::store::Store;
 
 fn page(wanted: Option<i32>, most: usize) -> usize {

@@ -3,7 +3,9 @@
 
 mod body;
 mod checksum;
+mod convert;
 mod list;
+mod multipart;
 mod reader;
 mod service;
 mod store;

@@ -14,7 +14,7 @@ use crate::event;
 use crate::execution::{ExecutionResult, ExecutionStatus};
 use crate::gateway::{Answer, Call, Shared, forward};
 use crate::moto::MotoClient;
-use crate::stack::StateMachineSpec;
+use crate::stack::{Definition, StateMachineSpec};
 use crate::wire::ApiError;
 
 /// How often a running execution is looked at.
@@ -101,10 +101,11 @@ async fn follow(shared: Arc<Shared>, arn: String) {
             continue;
         }
         let millis = |name: &str| described[name].as_f64().map(|seconds| (seconds * 1000.0).round());
+        let output = compact(&described["output"]);
         let detail = json!({"executionArn": arn, "stateMachineArn": described["stateMachineArn"], "name": described["name"],
             "status": described["status"], "startDate": millis("startDate"), "stopDate": millis("stopDate"),
-            "input": described["input"], "inputDetails": {"included": true}, "output": described.get("output"),
-            "outputDetails": described.get("output").map(|_| json!({"included": true}))});
+            "input": described["input"], "inputDetails": {"included": true}, "output": output,
+            "outputDetails": output.is_string().then(|| json!({"included": true})), "error": described.get("error"), "cause": described.get("cause")});
         let event = json!({"version": "0", "id": uuid::Uuid::new_v4().to_string(), "detail-type": "Step Functions Execution Status Change",
             "source": "aws.states", "account": shared.names.account_id, "time": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             "region": shared.names.region, "resources": [arn], "detail": detail});
@@ -114,6 +115,12 @@ async fn follow(shared: Arc<Shared>, arn: String) {
         }
         return;
     }
+}
+
+/// JSON text without the spaces that moto leaves in it: Step Functions writes none, and patterns match the text.
+fn compact(text: &Value) -> Value {
+    let parsed = text.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    parsed.map_or_else(|| text.clone(), |value| Value::String(value.to_string()))
 }
 
 /// An execution as it stands.
@@ -146,22 +153,14 @@ pub(crate) async fn result(shared: &Shared, arn: &str) -> Result<ExecutionResult
 }
 
 /// Fills in the tokens of a definition. A token without a value is refused.
-fn substitute(shared: &Shared, spec: &StateMachineSpec, text: &str) -> Result<String> {
+fn substitute(spec: &StateMachineSpec, text: &str) -> Result<String> {
     let failed = |message: String| Error::Stack { name: spec.name.clone(), message };
-    let names = &shared.names;
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         let Some((token, tail)) = after.split_once('}') else { return Err(failed("a `${` has no `}`".to_owned())) };
-        let value = match token {
-            "AWS::Partition" => &names.partition,
-            "AWS::Region" => &names.region,
-            "AWS::AccountId" => &names.account_id,
-            _ => spec
-                .substitutions
-                .get(token)
-                .ok_or_else(|| failed(format!("the definition's token {token} has no value")))?,
-        };
+        let value = spec.substitutions.get(token);
+        let value = value.ok_or_else(|| failed(format!("the definition's token {token} has no value")))?;
         out.push_str(before);
         out.push_str(value);
         rest = tail;
@@ -175,8 +174,11 @@ fn substitute(shared: &Shared, spec: &StateMachineSpec, text: &str) -> Result<St
 
 /// Creates or updates a state machine.
 pub(crate) async fn deploy(shared: &Shared, spec: &StateMachineSpec) -> Result<()> {
-    let text = std::fs::read_to_string(&spec.definition).map_err(Error::file("read", &spec.definition))?;
-    let definition = substitute(shared, spec, &text)?;
+    let text = match &spec.definition {
+        Definition::File(path) => std::fs::read_to_string(path).map_err(Error::file("read", path))?,
+        Definition::Text(text) => text.clone(),
+    };
+    let definition = substitute(spec, &text)?;
     let arn = shared.names.state_machine(&spec.name);
     let role = format!("arn:{}:iam::{}:role/states", shared.names.partition, shared.names.account_id);
     let exists =

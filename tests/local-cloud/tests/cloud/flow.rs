@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::support::{LONG, aws, cloud, input};
-use local_cloud::{ExecutionStatus, FaultAction, FaultRule, When};
+use local_cloud::{
+    ExecutionStatus, FaultAction, FaultRule, RuleSpec, ScheduleSpec, Stack, Target, TargetInput, TargetSpec, When,
+};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,5 +150,81 @@ async fn events_start_executions_and_the_cli_does_too() {
     assert_eq!(cloud.wait_for_execution(arn, LONG).await.unwrap().status, ExecutionStatus::Succeeded);
     let described = aws(&cloud, &format!("stepfunctions describe-execution --execution-arn {arn}")).await;
     assert_eq!(described["status"], "SUCCEEDED");
+    cloud.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_has_a_volume_of_its_own_where_its_variable_says() {
+    let cloud = cloud().await;
+    let mut stack = crate::support::stack(&cloud);
+    stack.job_definitions[0].environment.insert("TMPDIR".to_owned(), "/scratch/tmp".to_owned());
+    cloud.deploy(&stack).await.unwrap();
+    let script = "test ! -e /scratch && mkdir $TMPDIR && echo $TMPDIR";
+    let arn = cloud.start_execution("flow", None, &input("own", &[("a", script)])).await.unwrap();
+    let result = cloud.wait_for_execution(&arn, LONG).await.unwrap();
+    assert_eq!(result.status, ExecutionStatus::Succeeded, "{:?}", result.cause);
+    let log = std::fs::read_to_string(&cloud.jobs()[0].log).unwrap();
+    let volume = std::path::Path::new(log.trim());
+    assert!(volume.starts_with(cloud.directory()) && !volume.exists(), "{log}");
+    cloud.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_told_what_the_rule_says() {
+    let cloud = cloud().await;
+    let mut tell = TargetSpec::from(Target::Topic("people".to_owned()));
+    tell.input = TargetInput::Transformer {
+        paths: [("error".to_owned(), "$.detail.error".to_owned()), ("name".to_owned(), "$.detail.name".to_owned())]
+            .into(),
+        template: "\"<name> failed: <error>\"".to_owned(),
+    };
+    let pattern = json!({"source": ["aws.states"], "detail": {"status": ["FAILED"]}});
+    let rules = vec![RuleSpec { name: "tell".to_owned(), pattern, targets: vec![tell] }];
+    cloud.deploy(&Stack { rules, ..Stack::default() }).await.unwrap();
+    let arn = cloud.start_execution("flow", Some("third"), &input("told", &[("a", "exit 2")])).await.unwrap();
+    assert_eq!(cloud.wait_for_execution(&arn, LONG).await.unwrap().status, ExecutionStatus::Failed);
+    cloud.wait_for_deliveries(LONG).await.unwrap();
+    let messages = cloud.messages();
+    let told: Vec<_> = messages.iter().map(|message| (message.topic.as_str(), message.body.as_str())).collect();
+    assert_eq!(told, [("people", "\"third failed: States.TaskFailed\"")]);
+    cloud.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_delivered_is_kept() {
+    let cloud = cloud().await;
+    let mut gone = TargetSpec::from(Target::Topic("nobody".to_owned()));
+    gone.dead_letters = Some("dead".to_owned());
+    let pattern = json!({"source": ["here"]});
+    let rules = vec![RuleSpec { name: "lost".to_owned(), pattern, targets: vec![gone] }];
+    cloud.deploy(&Stack { rules, ..Stack::default() }).await.unwrap();
+    cloud.put_event(json!({"source": "here"}));
+    // Invoked by its schedule, with an event that it dies of each time.
+    let mut dies = TargetSpec::from(Target::Function("listener".to_owned()));
+    dies.input = TargetInput::Constant(json!({"do": "die"}).to_string());
+    let schedules = vec![ScheduleSpec { name: "deadly".to_owned(), targets: vec![dies] }];
+    cloud.deploy(&Stack { schedules, ..Stack::default() }).await.unwrap();
+    cloud.fire_schedule("deadly").unwrap();
+    cloud.wait_for_deliveries(LONG).await.unwrap();
+    let mut letters = cloud.dead_letters();
+    letters.sort_by(|a, b| a.source.cmp(&b.source));
+    let [failed, lost] = letters.as_slice() else { panic!("{letters:?}") };
+    assert_eq!(
+        (failed.queue.as_str(), failed.source.as_str(), failed.body.as_str()),
+        ("dead", "listener", r#"{"do":"die"}"#)
+    );
+    assert!(failed.reason.contains("Runtime.ExitError"), "{failed:?}");
+    assert_eq!((lost.queue.as_str(), lost.source.as_str()), ("dead", "lost"));
+    assert!(lost.body.contains("here") && lost.reason.contains("404"), "{lost:?}");
+    cloud.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_could_never_match_is_not_deployed() {
+    let cloud = cloud().await;
+    let pattern = json!({"source": [{"startswith": "aws"}]});
+    let rules = vec![RuleSpec { name: "never".to_owned(), pattern, targets: Vec::new() }];
+    let error = cloud.deploy(&Stack { rules, ..Stack::default() }).await.unwrap_err().to_string();
+    assert!(error.contains("never") && error.contains("startswith"), "{error}");
     cloud.shutdown().await.unwrap();
 }

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use local_cloud::{
-    BucketSpec, FunctionSpec, JobDefinitionSpec, LocalCloud, Options, QueueSpec, RuleSpec, ScheduleSpec, Stack,
-    StateMachineSpec, Target,
+    BucketSpec, Definition, FunctionSpec, JobDefinitionSpec, LocalCloud, Options, QueueSpec, RuleSpec, ScheduleSpec,
+    Stack, StateMachineSpec, Target,
 };
 use serde_json::{Value, json};
 
@@ -36,6 +36,7 @@ fn function(name: &str, timeout_seconds: u64) -> FunctionSpec {
         environment: BTreeMap::default(),
         timeout_seconds,
         async_retries: 2,
+        dead_letters: Some("dead".to_owned()),
     }
 }
 
@@ -56,12 +57,14 @@ pub(crate) fn stack(cloud: &LocalCloud) -> Stack {
             retry_strategy: Some(json!({"attempts": 3, "evaluateOnExit": [
                 {"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onExitCode": "75", "action": "RETRY"}, {"onExitCode": "*", "action": "EXIT"}]})),
             timeout_seconds: None,
+            scratch: vec!["/scratch".into()],
         }],
         queues: vec![QueueSpec { name: "queue-a".to_owned(), availability_zone: "us-east-1a".to_owned() }],
         state_machine: Some(StateMachineSpec {
             name: "flow".to_owned(),
-            definition: fixture("flow.asl.json"),
+            definition: Definition::File(fixture("flow.asl.json")),
             substitutions: [
+                ("Partition".to_owned(), names.partition.clone()),
                 ("FunctionArn".to_owned(), names.function("echo")),
                 ("QueueArn".to_owned(), names.job_queue("queue-a")),
                 ("JobDefinitionArn".to_owned(), names.job_definition("worker")),
@@ -69,21 +72,22 @@ pub(crate) fn stack(cloud: &LocalCloud) -> Stack {
             .into(),
             timeout_seconds: None,
         }),
+        topics: vec!["people".to_owned()],
         rules: vec![
             RuleSpec {
                 name: "backups".to_owned(),
                 pattern: json!({"source": ["aws.backup"], "detail": {"state": ["COMPLETED"]}}),
-                targets: vec![Target::StateMachine("flow".to_owned())],
+                targets: vec![Target::StateMachine("flow".to_owned()).into()],
             },
             RuleSpec {
                 name: "ends".to_owned(),
                 pattern: json!({"source": ["aws.states"], "detail": {"status": ["ABORTED", "TIMED_OUT", "FAILED"]}}),
-                targets: vec![Target::Function("listener".to_owned())],
+                targets: vec![Target::Function("listener".to_owned()).into()],
             },
         ],
         schedules: vec![ScheduleSpec {
             name: "hourly".to_owned(),
-            targets: vec![Target::Function("listener".to_owned())],
+            targets: vec![Target::Function("listener".to_owned()).into()],
         }],
     }
 }

@@ -1,0 +1,199 @@
+//! What tests do to a running cloud: recovery points, events, executions, functions, jobs.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{LocalCloud, POLL};
+use crate::error::{Error, Result};
+use crate::execution::ExecutionResult;
+use crate::lambda::Reply;
+use crate::observe::JobView;
+use crate::recovery_point::{EventShape, RecoveryPointOptions, VolumeImage};
+use crate::{backup, event, lambda, states};
+
+impl LocalCloud {
+    /// Puts an EBS recovery point of a disk image into a vault; returns its ARN (`arn:P:ec2:R::snapshot/snap-…`).
+    /// The image is copied: sparse, and by reflink where possible.
+    pub fn add_ebs_recovery_point(&self, vault: &str, image: &Path, options: RecoveryPointOptions) -> Result<String> {
+        backup::add_ebs(&self.shared, vault, image, options)
+    }
+
+    /// Puts an EC2 recovery point (an AMI of several volumes) into a vault; returns its ARN (`arn:P:ec2:R::image/ami-…`).
+    pub fn add_ec2_recovery_point(
+        &self,
+        vault: &str,
+        volumes: &[VolumeImage],
+        options: RecoveryPointOptions,
+    ) -> Result<String> {
+        backup::add_ec2(&self.shared, vault, volumes, options)
+    }
+
+    /// Puts a recovery point of any other kind into a vault, under an ARN of the caller's; nothing stands behind it.
+    /// `options.resource_type` and `options.resource_arn` should be given.
+    pub fn add_recovery_point(&self, vault: &str, arn: &str, options: RecoveryPointOptions) -> Result<()> {
+        backup::add_other(&self.shared, vault, arn, options)
+    }
+
+    /// A recovery point as `DescribeRecoveryPoint` gives it, if it is there.
+    pub fn recovery_point(&self, vault: &str, arn: &str) -> Option<Value> {
+        self.shared.backup.describe(&self.shared, vault, arn)
+    }
+
+    /// The event that AWS Backup sends about a recovery point.
+    pub fn backup_event(&self, vault: &str, arn: &str, shape: EventShape) -> Result<Value> {
+        backup::event_of(&self.shared, vault, arn, shape)
+    }
+
+    /// Sends an event to the targets of the rules that it matches; returns how many there are. They get it in the
+    /// background ([`LocalCloud::wait_for_deliveries`]); the executions that start are in [`LocalCloud::executions`].
+    pub fn put_event(&self, event: Value) -> usize {
+        event::deliver(&self.shared, event)
+    }
+
+    /// Fires a schedule once.
+    pub fn fire_schedule(&self, schedule: &str) -> Result<()> {
+        event::fire(&self.shared, schedule)
+    }
+
+    /// Waits until no event is under way to its target, and no asynchronous invocation runs or waits for its retry.
+    pub async fn wait_for_deliveries(&self, timeout: Duration) -> Result<()> {
+        let pending = || self.shared.events.pending() + self.shared.lambda.pending();
+        wait("deliveries to end", timeout, || format!("{} are under way", pending()), || (pending() == 0).then_some(()))
+            .await
+    }
+
+    /// Starts an execution of a state machine; returns its ARN. The name is made up when absent.
+    pub async fn start_execution(&self, state_machine: &str, name: Option<&str>, input: &Value) -> Result<String> {
+        let mut request =
+            json!({"stateMachineArn": self.shared.names.state_machine(state_machine), "input": input.to_string()});
+        if let Some(name) = name {
+            request["name"] = json!(name);
+        }
+        let answer = states::call(&self.shared, &self.shared.gateway, "local", "StartExecution", &request).await?;
+        Ok(answer["executionArn"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Waits until an execution has ended and its status event was handed to the rules.
+    pub async fn wait_for_execution(&self, arn: &str, timeout: Duration) -> Result<ExecutionResult> {
+        let ended = wait(&format!("the end of {arn}"), timeout, String::new, || {
+            self.shared.states.is_announced(arn).then_some(())
+        })
+        .await;
+        match ended {
+            Ok(()) => self.execution(arn).await,
+            Err(Error::Timeout { condition, seconds, .. }) => {
+                let last = self
+                    .execution(arn)
+                    .await
+                    .map(|execution| format!("{}, states {:?}", execution.status, execution.state_names()));
+                Err(Error::Timeout { condition, seconds, last: last.unwrap_or_else(|error| error.to_string()) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An execution as it stands.
+    pub async fn execution(&self, arn: &str) -> Result<ExecutionResult> {
+        states::result(&self.shared, arn).await
+    }
+
+    /// Stops an execution.
+    pub async fn stop_execution(&self, arn: &str, error: &str, cause: &str) -> Result<()> {
+        let request = json!({"executionArn": arn, "error": error, "cause": cause});
+        states::call(&self.shared, &self.shared.gateway, "local", "StopExecution", &request).await.map(drop)
+    }
+
+    /// The ARNs of all executions that were started, oldest first.
+    pub fn executions(&self) -> Vec<String> {
+        self.shared.states.started()
+    }
+
+    /// Waits until an execution has entered a state.
+    pub async fn wait_for_state(&self, arn: &str, state: &str, timeout: Duration) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let execution = self.execution(arn).await?;
+            if execution.state_names().contains(&state) {
+                return Ok(());
+            }
+            if started.elapsed() > timeout {
+                return Err(Error::Timeout {
+                    condition: format!("state {state} of {arn}"),
+                    seconds: timeout.as_secs(),
+                    last: format!("{}, states {:?}", execution.status, execution.state_names()),
+                });
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Invokes a function and waits for its answer: its payload, or its error object.
+    pub async fn invoke(&self, function: &str, payload: &Value) -> Result<std::result::Result<Value, Value>> {
+        let failed = |message: String| Error::Call { operation: format!("Invoke of {function}"), message };
+        let reply = lambda::invoke(&self.shared, function, Bytes::from(payload.to_string())).await;
+        match reply.map_err(|error| failed(format!("{}: {}", error.code, error.message)))? {
+            Reply::Payload(bytes) => Ok(Ok(serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?)),
+            Reply::Error(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Kills the process of a function (SIGKILL), as if its sandbox had died; `false` when none runs.
+    pub fn kill_function(&self, function: &str) -> bool {
+        self.shared.lambda.kill(function)
+    }
+
+    /// All jobs, oldest first.
+    pub fn jobs(&self) -> Vec<JobView> {
+        self.shared.batch.views()
+    }
+
+    /// Waits until a job whose name starts with a prefix satisfies a condition.
+    pub async fn wait_for_job(
+        &self,
+        name_prefix: &str,
+        timeout: Duration,
+        condition: impl Fn(&JobView) -> bool,
+    ) -> Result<JobView> {
+        let last = || {
+            let jobs = self.jobs();
+            jobs.iter().map(|job| format!("{} {}", job.name, job.status)).collect::<Vec<_>>().join(", ")
+        };
+        wait(&format!("job {name_prefix}*"), timeout, last, || {
+            self.jobs().into_iter().find(|job| job.name.starts_with(name_prefix) && condition(job))
+        })
+        .await
+    }
+
+    /// Sends a signal to the processes of a running job (9: SIGKILL, as the kernel does when memory runs out).
+    pub fn signal_job(&self, job_id: &str, signal: i32) -> Result<()> {
+        self.shared.batch.signal(job_id, signal)
+    }
+
+    /// Takes the Spot host of a running job away: SIGTERM, SIGKILL after the grace, and the status reason
+    /// `Host EC2 (instance i-…) terminated.`. Its volumes stay attached to it, and a new host takes its place.
+    pub fn reclaim_spot(&self, job_id: &str) -> Result<()> {
+        self.shared.batch.reclaim(&self.shared, job_id)
+    }
+}
+
+/// Waits until a condition gives something.
+async fn wait<T>(
+    condition: &str,
+    timeout: Duration,
+    last: impl Fn() -> String,
+    mut check: impl FnMut() -> Option<T>,
+) -> Result<T> {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = check() {
+            return Ok(value);
+        }
+        if started.elapsed() > timeout {
+            return Err(Error::Timeout { condition: condition.to_owned(), seconds: timeout.as_secs(), last: last() });
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
