@@ -136,7 +136,7 @@ export class Operations extends Construct {
     this.alarm("ExportFailed", "An export failed; its recovery point is still there", stateMachine.metricFailed(hour), any);
     this.alarm("ExportTimedOut", "An execution ran into the state machine's own time limit", stateMachine.metricTimedOut(hour), any);
     this.alarm("ExportAborted", "Somebody stopped an execution", stateMachine.metricAborted(hour), any);
-    this.alarm("DeadLetters", "An event could not be delivered, or a function that nobody waits for failed every time", deadLetters.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(5), statistic: Stats.MAXIMUM }), any);
+    this.alarm("DeadLetters", "An event could not be delivered for a day", deadLetters.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(5), statistic: Stats.MAXIMUM }), any);
     this.alarm("ExportTooLong", `An export has been running for more than ${hours} hours`, this.own("OldestExecutionSeconds", Stats.MAXIMUM, Duration.hours(2)), {
       threshold: Duration.hours(hours).toSeconds(),
       comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
