@@ -197,6 +197,7 @@ function permissions(props: FunctionsProps): Record<Binary, readonly Permission[
     "delete-recovery-point": [
       storage.listing,
       ...entering,
+      { actions: ["s3:GetObject"], resources: storage.objects("claims/*") },
       storage.encryption,
       points,
       { actions: ["backup:ListRecoveryPointsByBackupVault"], resources: [installation.vaultArn] },

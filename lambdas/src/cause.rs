@@ -56,7 +56,13 @@ fn job(plan: Option<&Plan>, job: &Value, last_words: &BTreeMap<String, Failure>)
 
     let volume = plan.and_then(|plan| volume_of(plan, name));
     let last_word = volume.and_then(|volume| last_words.get(&volume.key));
-    let kind = kind_of(exit_code, status_reason);
+    // Which of the two has Batch's own words depends on how the attempt ended.
+    // It kills the container, so the exit code says nothing.
+    let is_timed_out = [last_attempt.and_then(|attempt| text(attempt, "statusReason")), text(job, "statusReason")]
+        .into_iter()
+        .flatten()
+        .any(|reason| reason.contains("exceeded timeout"));
+    let kind = if is_timed_out { Kind::ExportTimedOut } else { kind_of(exit_code, status_reason) };
     // An earlier attempt may have left a word that is not about the end, and one that is timed out only knows that it was asked to stop.
     let error = last_word
         .filter(|word| kind != Kind::ExportTimedOut && agrees(word, exit_code))
@@ -106,10 +112,6 @@ fn kind_of(exit_code: Option<i64>, status_reason: Option<&str>) -> Kind {
     let reason = status_reason.unwrap_or_default();
     if reason.starts_with("Host EC2") {
         return Kind::Interrupted;
-    }
-    // Batch kills the container, so the exit code says nothing.
-    if reason.contains("exceeded timeout") {
-        return Kind::ExportTimedOut;
     }
     match exit_code {
         Some(code) => Kind::from_exit_code(i32::try_from(code).unwrap_or(-1)),
@@ -215,6 +217,10 @@ mod tests {
         let failure = explain(None, &caught("States.TaskFailed", timeout.to_string()), &BTreeMap::new());
         assert_eq!(failure.error, "ExportTimedOut");
         assert!(failure.cause.contains("EXPORT_TIMEOUT_HOURS"), "{}", failure.cause);
+        let said_of_the_job = json!({"JobName": "x", "StatusReason": "Job attempt duration exceeded timeout",
+            "Attempts": [{"StatusReason": "Essential container in task exited", "Container": {"ExitCode": 137}}]});
+        let failure = explain(None, &caught("States.TaskFailed", said_of_the_job.to_string()), &BTreeMap::new());
+        assert_eq!(failure.error, "ExportTimedOut");
         let never = json!({"jobName": "x", "statusReason": "CannotPullContainerError", "attempts": []});
         let failure = explain(None, &caught("States.TaskFailed", never.to_string()), &BTreeMap::new());
         assert_eq!(failure.error, "Unavailable");

@@ -133,10 +133,13 @@ pub async fn run(
             return Ok(Deletion { turn, state: State::Kept, wait_seconds: 0, reason: Some(reason) });
         }
         delete(backup, &plan).await?;
-        step = match next_step(status(backup, &plan).await?.as_ref(), turn) {
-            Step::Done => Step::Done,
-            Step::Delete | Step::Wait => Step::Wait,
-            given_up @ Step::GiveUp(..) => given_up,
+        // Once it was accepted, this turn must be told as done: made again, it would ask anew whether the point is to be kept.
+        step = match status(backup, &plan).await.map(|status| next_step(status.as_ref(), turn)) {
+            Ok(Step::Done) => Step::Done,
+            Ok(Step::Delete | Step::Wait) => Step::Wait,
+            Ok(given_up @ Step::GiveUp(..)) => given_up,
+            Err(error) if error.kind.is_transient() => Step::Wait,
+            Err(error) => return Err(error),
         };
     }
     let state = match step {

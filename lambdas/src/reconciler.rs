@@ -159,7 +159,7 @@ impl Reconciler {
         let (mut report, candidates) = Report::new(findings);
         let unexported = candidates.len();
         let result = if settings.dry_run {
-            report.would_start = candidates.iter().take(settings.max_starts).map(Started::of).collect();
+            report.would_start = candidates.iter().take(self.room(&report)).map(Started::of).collect();
             Ok(())
         } else {
             self.start_all(candidates, &mut report).await
@@ -171,6 +171,11 @@ impl Reconciler {
         ];
         self.metrics.emit(&settings.state_machine, now, &metrics);
         result.map(|()| report)
+    }
+
+    /// How many more may be started: what an earlier run, or an event, started and is still at work counts as well.
+    fn room(&self, report: &Report) -> usize {
+        self.settings.max_starts.saturating_sub(report.running + report.started.len())
     }
 
     async fn points(&self, now: Timestamp) -> Result<Vec<Listed>, Error> {
@@ -206,7 +211,7 @@ impl Reconciler {
     async fn start_all(&self, candidates: Vec<Candidate>, report: &mut Report) -> Result<(), Error> {
         let mut waiting = candidates.into_iter();
         loop {
-            let room = (self.settings.max_starts - report.started.len()).min(CONCURRENT_STARTS);
+            let room = self.room(report).min(CONCURRENT_STARTS);
             let calls: Vec<_> = waiting
                 .by_ref()
                 .take(room)

@@ -2,12 +2,12 @@
 
 use aws_sdk_backup::types::RecoveryPointStatus;
 use domain::arn::RecoveryPointArn;
-use domain::id::ExportId;
 use domain::key::CLAIMS;
 use domain::plan::Plan;
 
 use crate::aws::Failure;
 use crate::bucket::Bucket;
+use crate::claim;
 use crate::error::Error;
 
 /// The value of the tag that lets a recovery point go.
@@ -48,11 +48,13 @@ fn untagged(plan: &Plan) -> Option<String> {
 
 /// How many other usable recovery points of the resource the vault holds; counted no further than `enough`.
 ///
-/// One that has a claim may be about to go as well: two exports that end together would each count the other. The claims are listed first,
-/// because a claim is released only after its recovery point is gone.
+/// One that has a claim, of whatever generation, may be about to go as well: two exports that end together would each count the other. The
+/// claims are read first, because a claim is released only after its recovery point is gone or kept.
 async fn others(backup: &aws_sdk_backup::Client, bucket: &Bucket, plan: &Plan, enough: u32) -> Result<u32, Error> {
-    let claimed = bucket.list(CLAIMS).await?;
-    let claimed: Vec<ExportId> = claimed.iter().filter_map(crate::bucket::Listed::export_id).collect();
+    let mut claimed: Vec<RecoveryPointArn> = Vec::new();
+    for listed in bucket.list(CLAIMS).await? {
+        claimed.extend(claim::read(bucket, &listed.key).await?.map(|(claim, _)| claim.plan.recovery_point.arn));
+    }
     let point = &plan.recovery_point;
     let mut pages = backup
         .list_recovery_points_by_backup_vault()
@@ -69,9 +71,7 @@ async fn others(backup: &aws_sdk_backup::Client, bucket: &Bucket, plan: &Plan, e
         })?;
         let is_usable = matches!(other.status(), Some(RecoveryPointStatus::Completed | RecoveryPointStatus::Available));
         let arn = other.recovery_point_arn().and_then(|arn| arn.parse::<RecoveryPointArn>().ok());
-        let counts = arn.is_some_and(|arn| {
-            arn != point.arn && !arn.is_continuous() && !claimed.contains(&ExportId::derive(&arn, 0))
-        });
+        let counts = arn.is_some_and(|arn| arn != point.arn && !arn.is_continuous() && !claimed.contains(&arn));
         if is_usable && counts {
             count += 1;
             if count >= enough {

@@ -91,13 +91,19 @@ pub fn sort_out(points: Vec<Listed>, resource_types: &[String], known: &Known, n
     findings
 }
 
-/// The same for every run until the recovery point's age in days has doubled, so that one that always fails is tried ever more
-/// seldom. Step Functions refuses a name for ninety days after its execution ended: later than that a try may come again, once in ninety days.
+/// The same for every run of a while, so that an export that always fails is tried ever more seldom: until a week by the doublings of the
+/// recovery point's age in days, then once a week. Step Functions refuses a name for ninety days after its execution ended.
 fn execution_name(export_id: &ExportId, created_at: Timestamp, now: Timestamp) -> String {
-    let hours = u64::try_from(now.duration_since(created_at).as_hours()).unwrap_or(0);
-    let doublings = (hours / 24).checked_ilog2().map_or(0, |log| log + 1);
-    format!("reconcile-{export_id}-{doublings}")
+    let days = u64::try_from(now.duration_since(created_at).as_hours()).unwrap_or(0) / 24;
+    let period = match days {
+        0..7 => u64::from(days.checked_ilog2().map_or(0, |log| log + 1)),
+        _ => DOUBLINGS_OF_A_WEEK + days / 7,
+    };
+    format!("reconcile-{export_id}-{period}")
 }
+
+/// Ages of 0, 1, 2 and 4 days begin a while each.
+const DOUBLINGS_OF_A_WEEK: u64 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -161,23 +167,28 @@ mod tests {
     }
 
     #[test]
-    fn the_name_changes_when_the_age_has_doubled() {
+    fn the_name_changes_when_the_age_has_doubled_and_then_every_week() {
         let of = |hours: i64| {
             let name = execution_name(&id(1), now() - SignedDuration::from_hours(hours), now());
             name.rsplit('-').next().unwrap().parse::<u32>().unwrap()
         };
         let days = |days: i64| of(days * 24);
         assert_eq!([of(-5), of(0), of(23)], [0, 0, 0]);
-        assert_eq!([days(1), of(47), days(2), days(3), days(4), days(7), days(8)], [1, 1, 2, 2, 3, 3, 4]);
-        assert_eq!([days(365), days(3_650)], [9, 12]);
+        assert_eq!([days(1), of(47), days(2), days(3), days(4), days(6)], [1, 1, 2, 2, 3, 3]);
+        assert_eq!([days(7), days(13), days(14), days(365), days(371)], [4, 4, 5, 55, 56]);
     }
 
     #[test]
     fn a_point_is_tried_seldom_and_by_names_that_step_functions_takes() {
+        let names = |days: i64| -> BTreeSet<String> {
+            let ages = (0..days).map(|days| now() - SignedDuration::from_hours(days * 24));
+            ages.map(|created| execution_name(&id(1), created, now())).collect()
+        };
+        assert_eq!(names(1).len(), 1);
+        assert_eq!(names(7).len(), 4);
+        assert_eq!(names(14).len(), 5);
         // A hundred years of daily runs.
-        let ages = (0..36_500).map(|days| now() - SignedDuration::from_hours(days * 24));
-        let names: BTreeSet<String> = ages.map(|created| execution_name(&id(1), created, now())).collect();
-        assert_eq!(names.len(), 17);
-        assert!(names.iter().all(|name| name.len() <= 80 && name.is_ascii()));
+        assert_eq!(names(36_500).len(), 4 + 5_214);
+        assert!(names(36_500).iter().all(|name| name.len() <= 80 && name.is_ascii()));
     }
 }

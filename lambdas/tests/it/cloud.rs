@@ -69,6 +69,7 @@ pub(crate) struct Volume {
 #[derive(Debug, Clone)]
 struct Fault {
     call: String,
+    spared: u32,
     times: u32,
     effect: Effect,
 }
@@ -99,13 +100,18 @@ impl Cloud {
 
     /// The next `times` calls that begin with `call` are answered with this error.
     pub(crate) fn fail(&self, call: &str, times: u32, status: u16, code: &str) {
+        self.fail_after(call, 0, times, status, code);
+    }
+
+    /// The same, but the first `spared` calls go well.
+    pub(crate) fn fail_after(&self, call: &str, spared: u32, times: u32, status: u16, code: &str) {
         let effect = Effect::Answer(status, code.to_owned());
-        self.edit(|state| state.faults.push(Fault { call: call.to_owned(), times, effect }));
+        self.edit(|state| state.faults.push(Fault { call: call.to_owned(), spared, times, effect }));
     }
 
     /// The next call that begins with `call` is done, but its answer never comes.
     pub(crate) fn lose_answer(&self, call: &str) {
-        let fault = Fault { call: call.to_owned(), times: 1, effect: Effect::LoseAnswer };
+        let fault = Fault { call: call.to_owned(), spared: 0, times: 1, effect: Effect::LoseAnswer };
         self.edit(|state| state.faults.push(fault));
     }
 
@@ -215,9 +221,13 @@ impl State {
         let call = format!("{service}:{action}");
         self.calls.push(call.clone());
         let fault = self.faults.iter_mut().find(|fault| fault.times > 0 && call.starts_with(&fault.call));
-        let effect = fault.map(|fault| {
+        let effect = fault.and_then(|fault| {
+            if fault.spared > 0 {
+                fault.spared -= 1;
+                return None;
+            }
             fault.times -= 1;
-            fault.effect.clone()
+            Some(fault.effect.clone())
         });
         if let Some(Effect::Answer(status, code)) = &effect {
             return Some((*status, error(service, code)));

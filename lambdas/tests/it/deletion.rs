@@ -2,6 +2,7 @@
 
 use backup_export_lambdas::deletion::{Deletion, Request, State, run};
 use backup_export_lambdas::error::Error;
+use domain::claim::Claim;
 use domain::conclusion::CatalogRow;
 use domain::failure::Kind;
 use domain::id::ExportId;
@@ -114,11 +115,28 @@ async fn two_that_end_together_do_not_count_on_each_other() {
     let (cloud, mut plan) = exported();
     plan.retention.minimum_recovery_points = 1;
     listed(&cloud, &plan, &[(OWN, "COMPLETED"), ("ami-00000001", "COMPLETED")]);
-    let other = ExportId::derive(&"arn:aws:ec2:us-east-1::image/ami-00000001".parse().unwrap(), 0);
-    cloud.put(&claim_key(&other), "{}");
-    assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, State::Kept);
-    cloud.edit(|state| state.objects.remove(&claim_key(&other)));
+    // Of any generation: a person may export anew what was exported before.
+    for generation in [0, 1] {
+        let arn = "arn:aws:ec2:us-east-1::image/ami-00000001".parse().unwrap();
+        let mut other = plan.clone();
+        other.export_id = ExportId::derive(&arn, generation);
+        other.recovery_point.arn = arn;
+        let key = claim_key(&other.export_id);
+        cloud.put(&key, String::from_utf8(Claim::new(other, now()).to_json()).unwrap());
+        assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, State::Kept, "{generation}");
+        cloud.edit(|state| state.objects.remove(&key));
+    }
     assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, State::Deleted);
+}
+
+#[tokio::test]
+async fn an_accepted_deletion_is_told_though_it_cannot_be_looked_at() {
+    let (cloud, plan) = exported();
+    // The first look says that it is there, the second, after the deletion, is throttled however often the client tries.
+    cloud.fail_after("backup:GET", 1, 9, 429, "ThrottlingException");
+    let deletion = turn(&cloud, &plan, None).await.unwrap();
+    assert_eq!((deletion.state, deletion.turn), (State::Pending, 1));
+    assert_eq!(cloud.calls("backup:DELETE"), 1);
 }
 
 #[tokio::test]
