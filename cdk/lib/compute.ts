@@ -53,9 +53,8 @@ export class Compute extends Construct {
   /** Built at deploy from the worker's Dockerfile, unless an image is named. */
   private image(): { readonly uri: string; readonly pull: readonly string[] } {
     const { compute } = this.props.installation.settings;
-    const repositories = this.props.installation.arn("ecr", "repository", "*");
     if (compute.workerImage !== undefined) {
-      return { uri: compute.workerImage, pull: [repositories] };
+      return { uri: compute.workerImage, pull: repositoryOf(compute.workerImage, Stack.of(this).partition) };
     }
     const asset = new DockerImageAsset(this, "Image", {
       directory: projectRoot,
@@ -159,6 +158,12 @@ export class Compute extends Construct {
   }
 }
 
+/** The repository of an image in ECR, whose account and Region stand in its address. Other registries ask for no permission of ours. */
+function repositoryOf(image: string, partition: string): string[] {
+  const [, account, region, name] = /^(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\/([^:@]+)/.exec(image) ?? [];
+  return account && region && name ? [`arn:${partition}:ecr:${region}:${account}:repository/${name}`] : [];
+}
+
 /** Another try helps when the host was taken away, the worker was killed, or S3 or EC2 were out of order (75), and only then. */
 function retryStrategy(spot: boolean): CfnJobDefinition.RetryStrategyProperty {
   return {
@@ -258,10 +263,12 @@ function hostPermissions(props: ComputeProps, pull: readonly string[]): Permissi
       why,
     },
     { actions: ["ecs:DiscoverPollEndpoint", "ecr:GetAuthorizationToken"], resources: ["*"], why: "the service has no resource-level permission for it" },
+    ...(pull.length > 0 ? [{ actions: ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"], resources: pull }] : []),
     {
-      actions: ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
-      resources: [...pull],
-      why: "an image that was named by its address may lie in any repository; an image of our own is in one",
+      // The agent may tag itself in the call by which it joins its cluster.
+      actions: ["ecs:TagResource"],
+      resources: [installation.arn("ecs", "cluster", "*Batch*"), installation.arn("ecs", "container-instance", "*Batch*/*")],
+      conditions: { StringEquals: { "ecs:CreateAction": "RegisterContainerInstance" } },
     },
     { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [log.logGroupArn] },
   ];

@@ -163,11 +163,12 @@ function permissions(props: FunctionsProps): Record<Binary, readonly Permission[
   const cleaning: readonly Permission[] = [
     storage.listing,
     { actions: ["s3:ListBucketMultipartUploads"], resources: [storage.bucket.bucketArn] },
-    { actions: ["s3:GetObject"], resources: storage.objects("claims/*", "data/*") },
+    // Objects are deleted only as they were listed (If-Match), for which S3 asks for reading them.
+    { actions: ["s3:GetObject"], resources: storage.objects("claims/*", "data/*", "catalog/files/*") },
     { actions: ["s3:DeleteObject", "s3:AbortMultipartUpload"], resources: storage.objects("data/*", "catalog/files/*") },
     { actions: ["s3:DeleteObject"], resources: storage.objects("claims/*") },
     storage.decryption,
-    describing("ec2:DescribeVolumes", "batch:ListJobs", "batch:DescribeJobs", "batch:DescribeJobQueues"),
+    describing("ec2:DescribeVolumes", "batch:ListJobs", "batch:DescribeJobQueues"),
     { actions: ["ec2:DetachVolume", "ec2:DeleteVolume"], resources: volumes, conditions: created },
     {
       actions: ["ec2:DetachVolume"],
@@ -190,7 +191,6 @@ function permissions(props: FunctionsProps): Record<Binary, readonly Permission[
       { actions: ["ec2:CreateVolume"], resources: volumes, conditions: creating },
       { actions: ["ec2:CreateVolume"], resources: [installation.sharedArn("snapshot")], why: "a snapshot that is only read: which one, the recovery point says" },
       { actions: ["ec2:CreateTags"], resources: volumes, conditions: { StringEquals: { "ec2:CreateAction": "CreateVolume" } } },
-      describing("ec2:DescribeVolumes"),
       ...volumeKeys(installation, ["kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant"]),
     ],
     "check-restore": [describing("ec2:DescribeVolumes")],

@@ -85,8 +85,8 @@ export class Operations extends Construct {
       status: [...status],
       ...detail,
     });
-    const field = (name: string): string => EventField.fromPath(`$.detail.${name}`);
-    const look = `aws stepfunctions describe-execution --region ${installation.stack.region} --execution-arn ${field("executionArn")}`;
+    // The detail as a whole, which is JSON already: of single fields EventBridge makes text in which a quote in a cause could break the message.
+    const told = (summary: string): RuleTargetInput => RuleTargetInput.fromObject({ summary, detail: EventField.fromPath("$.detail") });
     const eventPattern = (detail: Record<string, unknown>): object => ({
       source: ["aws.states"],
       detailType: ["Step Functions Execution Status Change"],
@@ -98,17 +98,7 @@ export class Operations extends Construct {
       targets: [
         new SnsTopic(this.failures, {
           deadLetterQueue: this.props.deadLetters,
-          message: RuleTargetInput.fromMultilineText(
-            [
-              `An export of a recovery point ended as ${field("status")}. The recovery point was not deleted.`,
-              `Execution: ${field("name")}`,
-              `Input: ${field("input")}`,
-              `Error: ${field("error")}`,
-              `Cause: ${field("cause")}`,
-              `Look: ${look}`,
-              `What to do: docs/operations.md`,
-            ].join("\n"),
-          ),
+          message: told("An export failed, timed out or was stopped; its cause is in the detail. A recovery point is deleted only after its export was verified. What to do: docs/operations.md#errors"),
         }),
       ],
     });
@@ -119,9 +109,7 @@ export class Operations extends Construct {
       targets: [
         new SnsTopic(this.successes, {
           deadLetterQueue: this.props.deadLetters,
-          message: RuleTargetInput.fromMultilineText(
-            ["A recovery point was exported and verified.", `Execution: ${field("name")}`, `Result: ${field("output")}`, `Look: ${look}`].join("\n"),
-          ),
+          message: told("A recovery point was exported; manifests and bytes are in the output"),
         }),
       ],
     });
@@ -133,7 +121,7 @@ export class Operations extends Construct {
     const { stateMachine } = workflow;
     const hour = { period: Duration.hours(1) };
     const any = { threshold: 1, comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD };
-    this.alarm("ExportFailed", "An export failed; its recovery point is still there", stateMachine.metricFailed(hour), any);
+    this.alarm("ExportFailed", "An export failed", stateMachine.metricFailed(hour), any);
     this.alarm("ExportTimedOut", "An execution ran into the state machine's own time limit", stateMachine.metricTimedOut(hour), any);
     this.alarm("ExportAborted", "Somebody stopped an execution", stateMachine.metricAborted(hour), any);
     this.alarm("DeadLetters", "An event could not be delivered for a day", deadLetters.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(5), statistic: Stats.MAXIMUM }), any);

@@ -49,16 +49,15 @@ export class Workflow extends Construct {
     const { installation, functions, compute } = props;
     // Under this name CloudWatch needs no resource policy for it, of which an account may have ten.
     const log = logGroup(this, "Log", installation.settings.monitoring, `/aws/vendedlogs/states/${installation.name}`);
+    const submitted = [...compute.queues.map((queue) => queue.arn), ...compute.exportJobDefinition.arns, ...compute.verifyJobDefinition.arns];
     const jobs = installation.arn("batch", "job", "*");
     const machineRole = role(this, "Role", new ServicePrincipal("states.amazonaws.com"), "The state machine: calls the functions, submits jobs and waits for them", [
       { actions: ["lambda:InvokeFunction"], resources: Object.values(TASKS).map((binary) => functions.get(binary).functionArn) },
+      { actions: ["batch:SubmitJob"], resources: submitted },
       {
-        actions: ["batch:SubmitJob"],
-        resources: [...compute.queues.map((queue) => queue.arn), ...compute.exportJobDefinition.arns, ...compute.verifyJobDefinition.arns],
-      },
-      {
+        // A job that is submitted with tags is checked against its definition as well.
         actions: ["batch:TagResource"],
-        resources: [jobs],
+        resources: [jobs, ...submitted],
         conditions: { StringLike: { [`aws:RequestTag/${EXECUTION_TAG}`]: installation.executionArns, [`aws:RequestTag/${EXPORT_ID_TAG}`]: "exp-*" } },
       },
       { actions: ["batch:TerminateJob"], resources: [jobs], conditions: installation.createdJobs },

@@ -65,6 +65,16 @@ describe("permissions", () => {
     }
   });
 
+  test("to pull an image reach its own repository, wherever that is", () => {
+    const pulled = (context: Record<string, unknown>): string[] =>
+      rows(template(context))
+        .filter((row) => row.action === "ecr:BatchGetImage")
+        .map((row) => row.resource);
+    const elsewhere = { network: { mode: "nat" }, compute: { workerImage: "999988887777.dkr.ecr.eu-west-1.amazonaws.com/tools/worker:1" } };
+    expect(pulled(elsewhere)).toEqual(["arn:<AWS::Partition>:ecr:eu-west-1:999988887777:repository/tools/worker"]);
+    expect(pulled({})).toHaveLength(1);
+  });
+
   test("never come from managed policies", () => {
     expect(managedPolicies(template(WIDEST))).toEqual([]);
   });
