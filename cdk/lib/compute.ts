@@ -7,7 +7,8 @@ import type { ILogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import { INSTALLATION_TAG, type Installation } from "./installation.js";
 import type { Network, WorkerSubnet } from "./network.js";
-import { role, type Permission } from "./permission.js";
+import { describing, role, type Permission } from "./permission.js";
+import { ecrAddress } from "./settings/index.js";
 import { projectRoot } from "./source.js";
 import type { Storage } from "./storage.js";
 
@@ -54,7 +55,10 @@ export class Compute extends Construct {
   private image(): { readonly uri: string; readonly pull: readonly string[] } {
     const { compute } = this.props.installation.settings;
     if (compute.workerImage !== undefined) {
-      return { uri: compute.workerImage, pull: repositoryOf(compute.workerImage, Stack.of(this).partition) };
+      // Other registries than ECR ask for no permission of ours.
+      const at = ecrAddress(compute.workerImage);
+      const pull = at ? [Stack.of(this).formatArn({ service: "ecr", account: at.account, region: at.region, resource: "repository", resourceName: at.repository })] : [];
+      return { uri: compute.workerImage, pull };
     }
     const asset = new DockerImageAsset(this, "Image", {
       directory: projectRoot,
@@ -100,9 +104,9 @@ export class Compute extends Construct {
       {
         actions: ["ec2:AttachVolume", "ec2:DetachVolume"],
         resources: [installation.arn("ec2", "instance", "*")],
-        conditions: { StringEquals: { [`aws:ResourceTag/${INSTALLATION_TAG}`]: installation.name } },
+        conditions: installation.hosts,
       },
-      ...volumeKeys(installation, ["kms:CreateGrant"]),
+      ...installation.volumeKeys(["kms:CreateGrant"]),
     ]);
     const verifier = role(this, "VerifyRole", principal, "The worker that reads an export back", [
       storage.listing,
@@ -158,12 +162,6 @@ export class Compute extends Construct {
   }
 }
 
-/** The repository of an image in ECR, whose account and Region stand in its address. Other registries ask for no permission of ours. */
-function repositoryOf(image: string, partition: string): string[] {
-  const [, account, region, name] = /^(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\/([^:@]+)/.exec(image) ?? [];
-  return account && region && name ? [`arn:${partition}:ecr:${region}:${account}:repository/${name}`] : [];
-}
-
 /** Another try helps when the host was taken away, the worker was killed, or S3 or EC2 were out of order (75), and only then. */
 function retryStrategy(spot: boolean): CfnJobDefinition.RetryStrategyProperty {
   return {
@@ -175,27 +173,6 @@ function retryStrategy(spot: boolean): CfnJobDefinition.RetryStrategyProperty {
       { onReason: "*", action: "EXIT" },
     ],
   };
-}
-
-/** Describing knows no resources: EC2 refuses a narrower permission. */
-export function describing(...actions: readonly string[]): Permission {
-  return { actions, resources: ["*"], why: "the service has no resource-level permission for this read" };
-}
-
-/** What making and attaching an encrypted volume asks of its key, through EC2 alone. */
-export function volumeKeys(installation: Installation, actions: readonly string[]): Permission[] {
-  const { snapshotKmsKeys, volumeKmsKey } = installation.settings.restore;
-  const named = [...snapshotKmsKeys, ...(volumeKmsKey === undefined ? [] : [volumeKmsKey])];
-  const keys = snapshotKmsKeys.length > 0 ? named : [installation.arn("kms", "key", "*"), ...named];
-  const through = { "kms:ViaService": `ec2.${installation.stack.region}.${installation.stack.urlSuffix}` };
-  const grants = actions.filter((action) => action === "kms:CreateGrant");
-  const others = actions.filter((action) => action !== "kms:CreateGrant");
-  return [
-    ...(others.length > 0 ? [{ actions: others, resources: keys, conditions: { StringEquals: through } }] : []),
-    ...(grants.length > 0
-      ? [{ actions: grants, resources: keys, conditions: { StringEquals: through, Bool: { "kms:GrantIsForAWSResource": "true" } } }]
-      : []),
-  ];
 }
 
 /** EC2 instances that Batch starts for jobs and ends after them. */

@@ -4,12 +4,12 @@ import { Architecture, LoggingFormat, Tracing, type IFunction } from "aws-cdk-li
 import { RustFunction } from "cargo-lambda-cdk";
 import { Construct } from "constructs";
 import { join } from "node:path";
-import { describing, volumeKeys, type Compute } from "./compute.js";
+import type { Compute } from "./compute.js";
 import type { Installation } from "./installation.js";
 import { logGroup } from "./log.js";
-import { acknowledge, explain, role, type Permission } from "./permission.js";
+import { acknowledge, describing, explain, role, type Permission } from "./permission.js";
 import type { Settings } from "./settings/index.js";
-import { lambdaFingerprint, projectRoot } from "./source.js";
+import { lambdaFingerprint, lambdaSources, projectRoot } from "./source.js";
 import type { Storage } from "./storage.js";
 
 /** The binaries of the package `lambdas`. */
@@ -28,9 +28,10 @@ export class Functions extends Construct {
 
   constructor(scope: Construct, id: string, props: FunctionsProps) {
     super(scope, id);
+    const sources = lambdaSources();
     const environments = environment(props);
     const permitted = permissions(props);
-    this.functions = new Map(BINARIES.map((binary) => [binary, this.add(binary, props, environments[binary] ?? {}, permitted[binary])]));
+    this.functions = new Map(BINARIES.map((binary) => [binary, this.add(binary, sources, props, environments[binary] ?? {}, permitted[binary])]));
   }
 
   get(binary: Binary): IFunction {
@@ -41,7 +42,7 @@ export class Functions extends Construct {
     return found;
   }
 
-  private add(binary: Binary, props: FunctionsProps, variables: Record<string, string>, permitted: readonly Permission[]): IFunction {
+  private add(binary: Binary, sources: string, props: FunctionsProps, variables: Record<string, string>, permitted: readonly Permission[]): IFunction {
     const { installation } = props;
     const { architecture } = installation.settings.compute;
     const log = logGroup(this, `${binary}-log`, installation.settings.monitoring);
@@ -62,7 +63,7 @@ export class Functions extends Construct {
         profile: "lambda",
         cargoLambdaFlags: ["--locked"],
         assetHashType: AssetHashType.CUSTOM,
-        assetHash: lambdaFingerprint(binary, architecture),
+        assetHash: lambdaFingerprint(sources, binary, architecture),
       },
       description: DESCRIPTIONS[binary],
       role: functionRole,
@@ -173,7 +174,7 @@ function permissions(props: FunctionsProps): Record<Binary, readonly Permission[
     {
       actions: ["ec2:DetachVolume"],
       resources: [installation.arn("ec2", "instance", "*")],
-      conditions: { StringEquals: { "aws:ResourceTag/backup-export:installation": installation.name } },
+      conditions: installation.hosts,
     },
     { actions: ["batch:TerminateJob"], resources: [installation.arn("batch", "job", "*")], conditions: createdJobs },
   ];
@@ -191,7 +192,7 @@ function permissions(props: FunctionsProps): Record<Binary, readonly Permission[
       { actions: ["ec2:CreateVolume"], resources: volumes, conditions: creating },
       { actions: ["ec2:CreateVolume"], resources: [installation.sharedArn("snapshot")], why: "a snapshot that is only read: which one, the recovery point says" },
       { actions: ["ec2:CreateTags"], resources: volumes, conditions: { StringEquals: { "ec2:CreateAction": "CreateVolume" } } },
-      ...volumeKeys(installation, ["kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant"]),
+      ...installation.volumeKeys(["kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant"]),
     ],
     "check-restore": [describing("ec2:DescribeVolumes")],
     "delete-recovery-point": [

@@ -1,5 +1,5 @@
 import { ArnFormat, Stack } from "aws-cdk-lib";
-import type { Conditions } from "./permission.js";
+import type { Conditions, Permission } from "./permission.js";
 import type { Settings } from "./settings/index.js";
 
 /** On every volume and job that an export creates, from the call that creates it. The same names stand in `domain::tag`. */
@@ -51,26 +51,49 @@ export class Installation {
     return this.stack.formatArn({ service: "ec2", account: "", resource, resourceName: "*" });
   }
 
-  /** Volumes, and jobs, that an execution of this installation created. */
+  /** Volumes that an execution of this installation created. */
   get created(): Conditions {
-    const security = this.settings.securityTag;
-    return {
-      StringLike: { [`aws:ResourceTag/${EXECUTION_TAG}`]: this.executionArns },
-      ...(security && { StringEquals: { [`aws:ResourceTag/${security.key}`]: security.value } }),
-    };
+    return { ...this.createdJobs, ...this.secured("ResourceTag") };
   }
 
-  /** Calls that put the tags on what they create. */
+  /** Calls that put the tags on the volumes that they create. */
   get creating(): Conditions {
-    const security = this.settings.securityTag;
-    return {
-      StringLike: { [`aws:RequestTag/${EXECUTION_TAG}`]: this.executionArns, [`aws:RequestTag/${EXPORT_ID_TAG}`]: "exp-*" },
-      ...(security && { StringEquals: { [`aws:RequestTag/${security.key}`]: security.value } }),
-    };
+    return { ...this.creatingJobs, ...this.secured("RequestTag") };
   }
 
   /** Jobs, which carry our tags alone. */
   get createdJobs(): Conditions {
     return { StringLike: { [`aws:ResourceTag/${EXECUTION_TAG}`]: this.executionArns } };
+  }
+
+  /** Calls that put the tags on jobs. */
+  get creatingJobs(): Conditions {
+    return { StringLike: { [`aws:RequestTag/${EXECUTION_TAG}`]: this.executionArns, [`aws:RequestTag/${EXPORT_ID_TAG}`]: "exp-*" } };
+  }
+
+  /** Hosts of the worker of this installation. */
+  get hosts(): Conditions {
+    return { StringEquals: { [`aws:ResourceTag/${INSTALLATION_TAG}`]: this.name } };
+  }
+
+  /** What making and attaching an encrypted volume asks of its key, through EC2 alone. */
+  volumeKeys(actions: readonly string[]): Permission[] {
+    const { snapshotKmsKeys, volumeKmsKey } = this.settings.restore;
+    const named = [...snapshotKmsKeys, ...(volumeKmsKey === undefined ? [] : [volumeKmsKey])];
+    const keys = snapshotKmsKeys.length > 0 ? named : [this.arn("kms", "key", "*"), ...named];
+    const through = { "kms:ViaService": `ec2.${this.stack.region}.${this.stack.urlSuffix}` };
+    const grants = actions.filter((action) => action === "kms:CreateGrant");
+    const others = actions.filter((action) => action !== "kms:CreateGrant");
+    return [
+      ...(others.length > 0 ? [{ actions: others, resources: keys, conditions: { StringEquals: through } }] : []),
+      ...(grants.length > 0
+        ? [{ actions: grants, resources: keys, conditions: { StringEquals: through, Bool: { "kms:GrantIsForAWSResource": "true" } } }]
+        : []),
+    ];
+  }
+
+  private secured(where: "ResourceTag" | "RequestTag"): Conditions {
+    const security = this.settings.securityTag;
+    return security ? { StringEquals: { [`aws:${where}/${security.key}`]: security.value } } : {};
   }
 }

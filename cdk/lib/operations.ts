@@ -1,5 +1,5 @@
 import { Duration, RemovalPolicy } from "aws-cdk-lib";
-import { Alarm, ComparisonOperator, Dashboard, GraphWidget, Metric, SingleValueWidget, Stats, TextWidget, TreatMissingData, Unit, type IMetric } from "aws-cdk-lib/aws-cloudwatch";
+import { Alarm, ComparisonOperator, Dashboard, GraphWidget, Metric, SingleValueWidget, Stats, TextWidget, TreatMissingData, type IMetric } from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import { EventField, Rule, RuleTargetInput } from "aws-cdk-lib/aws-events";
 import { SnsTopic } from "aws-cdk-lib/aws-events-targets";
@@ -163,8 +163,8 @@ export class Operations extends Construct {
   }
 
   /** A metric that a Lambda writes into its log. */
-  private own(metricName: string, statistic: string, period = Duration.days(1), unit?: Unit): Metric {
-    return new Metric({ namespace: METRICS, metricName, statistic, period, unit, dimensionsMap: { Installation: this.props.installation.name } });
+  private own(metricName: string, statistic: string, period = Duration.days(1)): Metric {
+    return new Metric({ namespace: METRICS, metricName, statistic, period, dimensionsMap: { Installation: this.props.installation.name } });
   }
 
   private dashboard(): void {

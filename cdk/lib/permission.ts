@@ -27,9 +27,7 @@ export function role(scope: Construct, id: string, principal: IPrincipal, descri
   const made = new Role(scope, id, {
     assumedBy: principal,
     description,
-    ...(permissions.length > 0 && {
-      inlinePolicies: { permissions: new PolicyDocument({ minimize: false, statements: permissions.map(statement) }) },
-    }),
+    inlinePolicies: { permissions: new PolicyDocument({ minimize: false, statements: permissions.map(statement) }) },
   });
   explain(made, Object.fromEntries(permissions.flatMap((each) => (each.why ? each.actions.map((action) => [action, each.why ?? ""]) : []))));
   for (const permission of permissions) {
@@ -38,6 +36,11 @@ export function role(scope: Construct, id: string, principal: IPrincipal, descri
     }
   }
   return made;
+}
+
+/** Describing knows no resources: EC2 refuses a narrower permission. */
+export function describing(...actions: readonly string[]): Permission {
+  return { actions, resources: ["*"], why: "the service has no resource-level permission for this read" };
 }
 
 /** Writes down why actions of a role have wide resources, in the template. */

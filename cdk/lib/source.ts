@@ -10,13 +10,14 @@ export const projectRoot = join(dirname(fileURLToPath(import.meta.url)), "..", "
 /** What the Lambdas are compiled from. A change elsewhere changes none of them. */
 const LAMBDA_SOURCES = ["Cargo.toml", "Cargo.lock", "domain/Cargo.toml", "domain/src", "lambdas/Cargo.toml", "lambdas/src"];
 
+/** Changes with anything that the Lambdas are compiled from. */
+export function lambdaSources(): string {
+  return LAMBDA_SOURCES.map((source) => FileSystem.fingerprint(join(projectRoot, source))).join(" ");
+}
+
 /** Changes when a Lambda would be compiled anew; equal for equal sources, so that a second synthesis compiles nothing. */
-export function lambdaFingerprint(binary: string, architecture: string): string {
-  const hash = createHash("sha256").update(`${binary} ${architecture}`);
-  for (const source of LAMBDA_SOURCES) {
-    hash.update(FileSystem.fingerprint(join(projectRoot, source)));
-  }
-  return hash.digest("hex");
+export function lambdaFingerprint(sources: string, binary: string, architecture: string): string {
+  return createHash("sha256").update(`${binary} ${architecture} ${sources}`).digest("hex");
 }
 
 /** The state machine, with its `${tokens}`. */

@@ -4,7 +4,7 @@ import { DefinitionBody, LogLevel, StateMachine } from "aws-cdk-lib/aws-stepfunc
 import { Construct } from "constructs";
 import type { Compute } from "./compute.js";
 import type { Binary, Functions } from "./functions.js";
-import { EXECUTION_TAG, EXPORT_ID_TAG, type Installation } from "./installation.js";
+import type { Installation } from "./installation.js";
 import { logGroup } from "./log.js";
 import { acknowledge, explain, role } from "./permission.js";
 import { stateMachineDefinition } from "./source.js";
@@ -58,7 +58,7 @@ export class Workflow extends Construct {
         // A job that is submitted with tags is checked against its definition as well.
         actions: ["batch:TagResource"],
         resources: [jobs, ...submitted],
-        conditions: { StringLike: { [`aws:RequestTag/${EXECUTION_TAG}`]: installation.executionArns, [`aws:RequestTag/${EXPORT_ID_TAG}`]: "exp-*" } },
+        conditions: installation.creatingJobs,
       },
       { actions: ["batch:TerminateJob"], resources: [jobs], conditions: installation.createdJobs },
       { actions: ["batch:DescribeJobs"], resources: ["*"], why: "Batch has no resource-level permission for this read" },

@@ -7,6 +7,7 @@ use domain::failure::{Kind, chain};
 use domain::manifest::Manifest;
 use domain::plan::Plan;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 
 use crate::bucket::{Bucket, Condition};
 use crate::error::Error;
@@ -27,8 +28,9 @@ pub struct Entry {
 pub async fn enter(bucket: &Bucket, plan: &Plan, fate: &Fate, now: Timestamp) -> Result<Entry, Error> {
     let manifests = manifests(bucket, plan).await?;
     let row = CatalogRow::new(plan, &manifests, fate, now);
-    write_row(bucket, &plan.catalog_key, &row).await?;
-    move_pointer(bucket, plan, &row.latest(&plan.catalog_key)).await?;
+    advance(bucket, &plan.catalog_key, row.to_json_line(), |other: &CatalogRow| row.tells_more_than(other)).await?;
+    let latest = row.latest(&plan.catalog_key);
+    advance(bucket, &plan.latest_key, latest.to_json(), |other: &Latest| latest.supersedes(other)).await?;
     Ok(Entry { row, manifests })
 }
 
@@ -47,41 +49,26 @@ async fn manifests(bucket: &Bucket, plan: &Plan) -> Result<Vec<Manifest>, Error>
     Ok(manifests)
 }
 
-async fn write_row(bucket: &Bucket, key: &str, row: &CatalogRow) -> Result<(), Error> {
+/// Writes an object that others write, too, unless what stands there already is as good.
+async fn advance<T: DeserializeOwned>(
+    bucket: &Bucket,
+    key: &str,
+    bytes: Vec<u8>,
+    is_better_than: impl Fn(&T) -> bool,
+) -> Result<(), Error> {
     for _ in 0..TRIES {
         let current = bucket.get(key).await?;
         let condition = match &current {
             None => Condition::Absent,
-            Some(object) => match serde_json::from_slice::<CatalogRow>(&object.bytes) {
-                Ok(other) if !row.tells_more_than(&other) => return Ok(()),
+            Some(object) => match serde_json::from_slice::<T>(&object.bytes) {
+                Ok(other) if !is_better_than(&other) => return Ok(()),
                 // One that cannot be read tells nothing.
                 Ok(_) | Err(_) => Condition::Unchanged(&object.etag),
             },
         };
-        if bucket.put(key, row.to_json_line(), condition).await? {
+        if bucket.put(key, bytes.clone(), condition).await? {
             return Ok(());
         }
     }
-    Err(Error::new(Kind::Unavailable, format!("enter the row {key}: others write it all the time")))
-}
-
-async fn move_pointer(bucket: &Bucket, plan: &Plan, latest: &Latest) -> Result<(), Error> {
-    for _ in 0..TRIES {
-        let current = bucket.get(&plan.latest_key).await?;
-        let condition = match &current {
-            None => Condition::Absent,
-            Some(object) => match serde_json::from_slice::<Latest>(&object.bytes) {
-                Ok(other) if !latest.supersedes(&other) => return Ok(()),
-                // One that cannot be read points nowhere.
-                Ok(_) | Err(_) => Condition::Unchanged(&object.etag),
-            },
-        };
-        if bucket.put(&plan.latest_key, latest.to_json(), condition).await? {
-            return Ok(());
-        }
-    }
-    Err(Error::new(
-        Kind::Unavailable,
-        format!("move the pointer {}: other exports move it all the time", plan.latest_key),
-    ))
+    Err(Error::new(Kind::Unavailable, format!("write {key}: other executions write it all the time")))
 }

@@ -36,7 +36,7 @@ pub struct Settings {
     pub vault: VaultName,
     /// `RESOURCE_TYPES`: JSON list of AWS Backup's names. Never empty.
     pub resource_types: Vec<String>,
-    /// `RECONCILE_MAX_STARTS`: how many executions one run may start.
+    /// `RECONCILE_MAX_STARTS`: as many exports are at work once a run is over, or more if events started them.
     pub max_starts: usize,
     /// `RECONCILE_DRY_RUN`: say what would be started, start nothing.
     pub dry_run: bool,
@@ -121,7 +121,7 @@ pub struct Report {
     pub started: Vec<Started>,
     /// The exports that would have been, were it not a dry run. Some of them may have been tried before.
     pub would_start: Vec<Started>,
-    /// How many were started at the same age before: they ended without a finished export.
+    /// How many were started under the same name before: they ended without a finished export.
     pub tried_before: usize,
     /// How many are left for the next run.
     pub left: usize,

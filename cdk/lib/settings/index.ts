@@ -13,6 +13,7 @@ import { ALL_KEYS, SCHEMA, SECTIONS } from "./schema.js";
 import type { Settings } from "./types.js";
 import { fromJson } from "./value.js";
 
+export { ecrAddress } from "./image.js";
 export { InvalidSettings, type Problem } from "./problem.js";
 export type * from "./types.js";
 

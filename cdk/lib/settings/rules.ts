@@ -1,4 +1,5 @@
 import { parseArn, partitionOf } from "./arn.js";
+import { ecrAddress } from "./image.js";
 import { INSTANCE_TYPES, parseInstanceType } from "./instance.js";
 import { IOPS_PER_THROUGHPUT_MIB, LIMITS } from "./limits.js";
 import { networkRules } from "./network.js";
@@ -207,7 +208,7 @@ function* hosts({ compute: { architecture, instanceTypes = [], jobVcpus } }: Giv
 function* image(given: Given): Iterable<Contradiction> {
   const { workerImage } = given.compute;
   const { region = "" } = placeOf(given);
-  const ofRegion = /^\d{12}\.dkr\.ecr(?:-fips)?\.(?<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn|\.eu)?\//.exec(workerImage ?? "")?.groups?.region;
+  const ofRegion = ecrAddress(workerImage ?? "")?.region;
   if (workerImage !== undefined && given.network.mode === "endpoints" && (ofRegion === undefined || (region !== "" && ofRegion !== region))) {
     yield {
       about: ["compute.workerImage", "network.mode", "region", "backupVault"],

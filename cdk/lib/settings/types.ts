@@ -111,7 +111,7 @@ export interface NotificationSettings {
 export interface ReconcileSettings {
   /** `dry-run` reports what it would start. */
   readonly mode: "on" | "dry-run" | "off";
-  /** The most executions that one daily run starts. */
+  /** As many exports are at work after a daily run, unless events started more. */
   readonly maxStarts: number;
   /** Only recovery points of the last so many days; undefined: all that the vault holds. */
   readonly lookBackDays?: number;

@@ -7,6 +7,7 @@ use backup_export_lambdas::metric::Emitter;
 use backup_export_lambdas::reconciler::{Reconciler, Report, Settings};
 use domain::failure::Kind;
 use domain::id::ExportId;
+use domain::key::claim_key;
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
@@ -116,6 +117,22 @@ async fn a_run_starts_no_more_than_it_may_and_what_was_tried_costs_nothing_of_th
     let report = run(&cloud, few()).await;
     assert_eq!((report.started.len(), report.tried_before, report.left), (1, 8, 0));
     assert_eq!(cloud.edit(|state| state.started.len()), 9);
+}
+
+#[tokio::test]
+async fn what_is_still_at_work_counts() {
+    let cloud = Cloud::new();
+    listed(&cloud, &[0; 9]);
+    for number in 0..3 {
+        cloud.put(&claim_key(&ExportId::derive(&arn(number).parse().unwrap(), 0)), "{}");
+    }
+    let of_most = |max_starts| Settings { max_starts, ..settings() };
+    let report = run(&cloud, of_most(2)).await;
+    assert_eq!((report.running, report.started.len(), report.left), (3, 0, 6));
+    let report = run(&cloud, of_most(4)).await;
+    assert_eq!((report.running, report.started.len(), report.left), (3, 1, 5));
+    let report = run(&cloud, Settings { dry_run: true, ..of_most(5) }).await;
+    assert_eq!((report.running, report.would_start.len()), (3, 2));
 }
 
 #[tokio::test]

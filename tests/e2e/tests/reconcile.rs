@@ -1,38 +1,13 @@
 //! What no event began is begun by the reconciler: once, newest first, a few at a time.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use backup_export_e2e::scene::{Scene, assert_failed, assert_succeeded, eventually};
-use backup_export_e2e::stack::{BUCKET, STATE_MACHINE, VAULT, binary};
+use backup_export_e2e::stack::{BUCKET, VAULT};
 use backup_export_e2e::{Settings, System};
-use local_cloud::{FaultAction, FaultRule, FunctionSpec, RecoveryPointOptions, Stack, When};
+use local_cloud::{FaultAction, FaultRule, RecoveryPointOptions, When};
 use serde_json::{Value, json};
-
-/// The reconciler beside everything else, with these settings laid over its usual ones.
-async fn deploy(system: &System, settings: &[(&str, &str)]) -> Result<()> {
-    let names = system.cloud.names();
-    let mut environment: BTreeMap<String, String> = [
-        ("EXPORT_BUCKET", BUCKET.to_owned()),
-        ("EXPORT_BUCKET_OWNER", names.account_id.clone()),
-        ("STATE_MACHINE_ARN", names.state_machine(STATE_MACHINE)),
-        ("BACKUP_VAULT_NAME", VAULT.to_owned()),
-        ("RESOURCE_TYPES", r#"["EBS", "EC2"]"#.to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
-    environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    let function = FunctionSpec {
-        name: "reconciler".into(),
-        command: vec![binary("reconciler")?],
-        environment,
-        timeout_seconds: 60,
-        async_retries: 0,
-        dead_letters: None,
-    };
-    Ok(system.cloud.deploy(&Stack { functions: vec![function], ..Stack::default() }).await?)
-}
 
 async fn reconcile(system: &System) -> Result<Value> {
     let answer = system.cloud.invoke("reconciler", &json!({"detail-type": "Scheduled Event"})).await?;
@@ -58,15 +33,19 @@ fn broken(system: &System, day: u32) -> Result<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_it_would_start() -> Result<()> {
+    let system = System::start(Settings::default().with("RECONCILE_DRY_RUN", "true")).await?;
+    let point = broken(&system, 1)?;
+    let report = reconcile(&system).await?;
+    ensure!(report["wouldStart"][0]["recoveryPointArn"] == point.as_str() && report["left"] == 0, "{report}");
+    ensure!(started(&report).is_empty() && system.cloud.executions().is_empty(), "a dry run started something");
+    system.shutdown_clean().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missed_event_is_made_good_once() -> Result<()> {
     let scene = Scene::start(Settings::default()).await?;
     let system = &scene.system;
-    deploy(system, &[("RECONCILE_DRY_RUN", "true")]).await?;
-    let report = reconcile(system).await?;
-    ensure!(report["wouldStart"][0]["recoveryPointArn"] == scene.arn.as_str() && report["left"] == 0, "{report}");
-    ensure!(started(&report).is_empty() && system.cloud.executions().is_empty(), "a dry run started something");
-
-    deploy(system, &[]).await?;
     system
         .cloud
         .faults()
@@ -92,9 +71,8 @@ async fn a_missed_event_is_made_good_once() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_come_first_and_what_failed_is_not_begun_again_at_the_same_age() -> Result<()> {
-    let system = System::start(Settings::default()).await?;
+    let system = System::start(Settings::default().with("RECONCILE_MAX_STARTS", "2")).await?;
     let points = [broken(&system, 1)?, broken(&system, 3)?, broken(&system, 2)?];
-    deploy(&system, &[("RECONCILE_MAX_STARTS", "2")]).await?;
     let first = reconcile(&system).await?;
     ensure!(started(&first) == [points[1].as_str(), points[2].as_str()] && first["left"] == 1, "{first}");
     for execution in system.cloud.executions() {
@@ -114,12 +92,11 @@ async fn the_newest_come_first_and_what_failed_is_not_begun_again_at_the_same_ag
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_types_are_counted_and_left_alone() -> Result<()> {
-    let system = System::start(Settings::default()).await?;
+    let system = System::start(Settings::default().with("RESOURCE_TYPES", r#"["EC2"]"#)).await?;
     broken(&system, 1)?;
     let unfinished =
         RecoveryPointOptions { status: "PARTIAL".into(), resource_type: Some("EC2".into()), ..Default::default() };
     system.cloud.add_recovery_point(VAULT, "arn:aws:ec2:us-east-1::image/ami-0123456789abcdef0", unfinished)?;
-    deploy(&system, &[("RESOURCE_TYPES", r#"["EC2"]"#)]).await?;
     let report = reconcile(&system).await?;
     ensure!(report["otherTypes"] == json!({"EBS": 1}) && report["notUsable"] == 1, "{report}");
     ensure!(report["recoveryPoints"] == 2 && system.cloud.executions().is_empty(), "{report}");
