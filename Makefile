@@ -55,8 +55,8 @@ test-deploy:
 image: ## Build the worker's image on a base made here, and run it
 	$(AS_ROOT) tests/image
 
-demo: setup synth build ## Export sample backups on this machine and show what happened
-	@$(AS_ROOT) "$(TARGET_DIR)/debug/demo"
+demo: setup synth build ## Export sample backups on this machine and show what happened (DEMO=--without-databases: disks alone)
+	@$(AS_ROOT) "$(TARGET_DIR)/debug/demo" $(DEMO)
 
 clean: ## Remove what was built here
 	cargo clean

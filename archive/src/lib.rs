@@ -30,5 +30,5 @@ pub use member::{Member, MemberOptions, MemberSink, StreamSummary};
 pub use read::archive::ArchiveReader;
 pub use read::rebuild::rebuild_index;
 pub use read::restore::{RestoreMetadata, Restorer};
-pub use read::verify::{Expected, Mismatch, Verified, VerifyError, verify_artifact};
+pub use read::verify::{Expected, Mismatch, Verified, VerifyError, verify_artifact, verify_image_and};
 pub use write::{ArchiveOptions, ArtifactSummary, ImageWriter, TarArchiveWriter};

@@ -73,6 +73,16 @@ impl Aws {
         aws_sdk_ec2::Client::new(&self.config)
     }
 
+    /// A client of SSM.
+    pub fn ssm(&self) -> aws_sdk_ssm::Client {
+        aws_sdk_ssm::Client::new(&self.config)
+    }
+
+    /// A client of DynamoDB.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.config)
+    }
+
     /// A client of the instance metadata service, version 2 only. Its endpoint may be given by
     /// `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
     pub fn instance_metadata(&self) -> imds::Client {
@@ -152,14 +162,23 @@ fn kind_of(code: &str, status: u16) -> Kind {
             | "ThrottlingException"
             | "RequestThrottled"
             | "TooManyRequestsException"
-            | "BandwidthLimitExceeded",
+            | "BandwidthLimitExceeded"
+            | "ProvisionedThroughputExceededException",
             _,
         )
         | (_, 429) => Kind::Throttled,
         ("NoSuchBucket" | "PermanentRedirect" | "IllegalLocationConstraintException", _) | (_, 301) => {
             Kind::BucketNotFound
         }
-        ("NoSuchKey" | "NotFound" | "InvalidVolume.NotFound" | "InvalidObjectState", _) => Kind::SourceNotFound,
+        (
+            "NoSuchKey"
+            | "NotFound"
+            | "ParameterNotFound"
+            | "ResourceNotFoundException"
+            | "InvalidVolume.NotFound"
+            | "InvalidObjectState",
+            _,
+        ) => Kind::SourceNotFound,
         // Damage on the way to S3, and races that another try resolves.
         (
             "BadDigest"

@@ -17,10 +17,14 @@ Examples:
   Attach a volume to this EC2 instance, export it, detach it:
     batch-worker volume --volume-id vol-0123456789abcdef0 --dest s3://backups/data/by-hand/vol-0123456789abcdef0/
 
-Exit codes: 0 done, 2 wrong options or settings, 65 verification failed, 66 the disk or manifest is not there,
-70 internal error, 74 a disk read failed, 75 S3 or EC2 failed (try again), 77 access denied or wrong bucket, 143 stopped.";
+  Dump every database of a PostgreSQL server (needs pg_dump and psql; TLS is required):
+    batch-worker database --host db.example.com --engine postgres --user admin --password-file secret --dest s3://backups/data/by-hand/db/
 
-/// Exports a disk as archives with an index and a manifest, and proves what it wrote.
+Exit codes: 0 done, 2 wrong options or settings, 65 verification failed or AWS's own export left something out, 66 the disk or manifest
+is not there, 70 internal error, 74 a disk read failed, 75 S3, EC2 or the server failed (try again), 76 the dump tool failed, is missing
+or too old, 77 access denied or wrong bucket, 143 stopped.";
+
+/// Exports disks and databases as files with an index and a manifest, and proves what it wrote.
 #[derive(Debug, Parser)]
 #[command(name = "batch-worker", version, after_help = EXAMPLES, propagate_version = true)]
 pub struct Cli {
@@ -36,6 +40,10 @@ pub enum Command {
     Volume(VolumeArgs),
     /// Export a block device or image file that is already here. Nothing is written to it.
     Device(DeviceArgs),
+    /// Dump every database of a server with the engine's own tool, and count what is in the dumps.
+    Database(DatabaseArgs),
+    /// Check an export that AWS itself wrote (DynamoDB, RDS to Parquet), and write the manifest for it.
+    Record(RecordArgs),
     /// Read an export back and compare it with its manifest.
     Verify(VerifyArgs),
 }
@@ -59,21 +67,93 @@ pub struct DeviceArgs {
     pub export: ExportArgs,
 }
 
+/// `batch-worker database`.
+#[derive(Debug, Args)]
+pub struct DatabaseArgs {
+    /// The server's host name. Connections need TLS; with BACKUP_EXPORT_RDS_CA_BUNDLE (a file) its certificate is verified, too.
+    #[arg(long, value_name = "HOST")]
+    pub host: String,
+    /// Its port. [default: 5432 or 3306, by the engine]
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// postgres, mysql, mariadb, aurora-postgresql or aurora-mysql. With --plan, the plan says it.
+    #[arg(long, value_name = "NAME", conflicts_with = "plan", required_unless_present = "plan")]
+    pub engine: Option<domain::source::Engine>,
+    /// The user, who must be able to read everything. With --plan, the plan says it.
+    #[arg(long, value_name = "NAME", conflicts_with = "plan", required_unless_present = "plan")]
+    pub user: Option<String>,
+    /// The SSM parameter (SecureString) that holds the password. With --plan, the plan says it.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["plan", "password_file"])]
+    pub password_parameter: Option<String>,
+    /// A file that holds the password.
+    #[arg(long, value_name = "PATH", conflicts_with = "plan")]
+    pub password_file: Option<PathBuf>,
+    /// The server is a throw-away copy: let the user grant itself what reading everything takes. With --plan, it always is.
+    #[arg(long)]
+    pub throw_away: bool,
+    /// Artifacts of one PostgreSQL database that are written at the same time, when it has large tables. [default: 4]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// PostgreSQL tables of this size get an artifact of their own. [default: 4294967296]
+    #[arg(long, value_name = "BYTES")]
+    pub large_table_bytes: Option<u64>,
+    /// How long to wait until the server takes the password: it was just set. [default: 300]
+    #[arg(long, value_name = "N")]
+    pub login_seconds: Option<u64>,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub writing: WritingArgs,
+}
+
+/// `batch-worker record`.
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    /// What the keys of the objects that AWS wrote begin with: s3://bucket/prefix/.
+    #[arg(long, value_name = "URL")]
+    pub objects: String,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
 /// What `volume` and `device` share.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub writing: WritingArgs,
+    /// Threads that read ahead. [default: 64 for a restored volume, 8 for a device]
+    #[arg(long, value_name = "N")]
+    pub readers: Option<usize>,
+    /// Bytes held in memory ahead of the archive writer. [default: 33554432]
+    #[arg(long, value_name = "BYTES")]
+    pub read_ahead_bytes: Option<usize>,
+    /// The least size that the disk must have.
+    #[arg(long, value_name = "BYTES")]
+    pub expect_bytes: Option<u64>,
+}
+
+/// Where an export goes, and whose it is.
+#[derive(Debug, Args)]
+pub struct PlaceArgs {
     /// Where the export goes: s3://bucket/prefix/ or file:///directory/.
     #[arg(long, value_name = "URL")]
     pub dest: String,
     /// The claim that holds the plan: what the manifest says of the recovery point.
     #[arg(long, value_name = "s3://…/claims/exp-….json")]
     pub plan: Option<String>,
-    /// Which of the plan's volumes this is. Not needed when it has one.
+    /// Which of the plan's units this is. Not needed when it has one.
     #[arg(long, value_name = "KEY")]
-    pub volume_key: Option<String>,
+    pub unit_key: Option<String>,
     /// The account that the bucket must belong to.
     #[arg(long, value_name = "ACCOUNT")]
     pub bucket_owner: Option<AccountId>,
+}
+
+/// How artifacts are written.
+#[derive(Debug, Args)]
+pub struct WritingArgs {
     /// gzip (readable everywhere) or zstd (faster). [default: gzip]
     #[arg(long, value_name = "NAME")]
     pub codec: Option<String>,
@@ -83,21 +163,12 @@ pub struct ExportArgs {
     /// Uncompressed bytes in each member. [default: 1048576]
     #[arg(long, value_name = "BYTES")]
     pub member_bytes: Option<u32>,
-    /// Threads that read ahead. [default: 64 for a restored volume, 8 for a device]
-    #[arg(long, value_name = "N")]
-    pub readers: Option<usize>,
-    /// Bytes held in memory ahead of the archive writer. [default: 33554432]
-    #[arg(long, value_name = "BYTES")]
-    pub read_ahead_bytes: Option<usize>,
     /// Compressor threads. [default: one for each CPU]
     #[arg(long, value_name = "N")]
     pub compress_threads: Option<usize>,
     /// Size of the first parts of an upload. [default: planned from the size of the source]
     #[arg(long, value_name = "BYTES")]
     pub part_bytes: Option<u64>,
-    /// The least size that the disk must have.
-    #[arg(long, value_name = "BYTES")]
-    pub expect_bytes: Option<u64>,
 }
 
 /// `batch-worker verify`.

@@ -1,11 +1,13 @@
-//! The worker of AWS Backup Export: reads a disk, writes its archives, and proves what it wrote.
+//! The worker of AWS Backup Export: reads a disk or a database, writes its archives or dumps, and proves what it wrote.
 
 pub mod attach;
 pub mod aws;
 pub mod cli;
 pub mod config;
+pub mod database;
 pub mod destination;
 pub mod error;
+pub mod native;
 pub mod pipeline;
 pub mod progress;
 pub mod sink;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use backup_export_worker::cli::Cli;
 use backup_export_worker::config::Config;
 use backup_export_worker::error::{Error, Result};
-use backup_export_worker::{pipeline, stop, verify};
+use backup_export_worker::{database, native, pipeline, stop, verify};
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
@@ -39,7 +39,9 @@ fn run(cli: Cli) -> Result<String> {
     let result = runtime.block_on(async {
         let stop = stop::on_signal()?;
         let report = match &config {
-            Config::Export(config) => serde_json::to_string(&pipeline::run(config, &stop).await?),
+            Config::Export(config) => serde_json::to_string(&pipeline::disk::run(config, &stop).await?),
+            Config::Database(config) => serde_json::to_string(&database::run(config, &stop).await?),
+            Config::Record(config) => serde_json::to_string(&native::record(config, &stop).await?),
             Config::Verify(config) => serde_json::to_string(&verify::run(config, &stop).await?),
         };
         report.map_err(|error| Error::internal("write the report", error))

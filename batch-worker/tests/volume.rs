@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use disk::{assert_released, failure, log, partitioned, report, run, worker};
 use domain::claim::Claim;
 use domain::manifest::Manifest;
-use domain::plan::{Placement, Plan, PlannedVolume, VerifyMode, VolumeOptions, WorkerOptions};
+use domain::plan::{Placement, Plan, Unit, VerifyMode, VolumeOptions, WorkerOptions};
+use domain::source::{Source, VolumeSource};
 use fake::{BUCKET, Fake, FakeVolume, Fault, OWNER, When};
 
 const VOLUME: &str = "vol-0123456789abcdef0";
@@ -50,7 +51,7 @@ impl World {
             &format!("s3://{BUCKET}/{PREFIX}"),
             "--plan",
             &format!("s3://{BUCKET}/{CLAIM}"),
-            "--volume-key",
+            "--unit-key",
             KEY,
             "--bucket-owner",
             OWNER,
@@ -110,14 +111,17 @@ fn plan() -> Plan {
         catalog_key: String::new(),
         latest_key: String::new(),
         claim_key: CLAIM.to_owned(),
-        volumes: vec![PlannedVolume {
+        units: vec![Unit {
             key: KEY.to_owned(),
-            snapshot_id: "snap-0123456789abcdef0".parse().unwrap(),
-            size_gib: 1,
-            device_name: None,
-            kms_key_id: None,
+            source: Source::Volume(VolumeSource {
+                snapshot_id: "snap-0123456789abcdef0".parse().unwrap(),
+                size_gib: 1,
+                device_name: None,
+                kms_key_id: None,
+            }),
             prefix: prefix(PREFIX),
             index_prefix: prefix(INDEX),
+            restore_timeout_seconds: 60,
             export_job_name: String::new(),
             verify_job_name: String::new(),
             export_timeout_seconds: 60,
@@ -140,7 +144,6 @@ fn plan() -> Plan {
         delete_recovery_point: false,
         retention: domain::plan::Retention::default(),
         resource_tags: std::collections::BTreeMap::new(),
-        restore_deadline: "2026-11-21T10:00:00Z".parse().unwrap(),
         poll_seconds: 1,
     }
 }
@@ -155,7 +158,7 @@ fn a_volume_becomes_verified_objects_and_is_detached() {
     assert_released(&world.disk);
     let manifest = Manifest::parse(&world.fake.object(&World::key("manifest.json")).unwrap(), PREFIX).unwrap();
     assert_eq!(manifest.recovery_point, Some(plan().recovery_point));
-    assert_eq!(manifest.source.volume_key.as_deref(), Some(KEY));
+    assert_eq!(manifest.source.as_disk().unwrap().volume_key.as_deref(), Some(KEY));
     assert_eq!(manifest.artifacts[0].index.key, format!("{INDEX}partition-1.parquet"));
     assert!(manifest.cost.is_some());
     assert_eq!(report(&world.verify("readback"))["verified"], true);

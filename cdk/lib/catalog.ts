@@ -31,6 +31,7 @@ const EXPORTS: Columns = [
   ["bytes", "bigint", "their size"],
   ["uncompressed_bytes", "bigint", "size of what is in them"],
   ["entries", "bigint", "tar entries and image blocks in them"],
+  ["method", "string", "how it became files: archive, dump, parquet, dynamodb"],
   ["verify", "string", "how the export was verified"],
   ["recovery_point_deleted", "boolean", "whether the recovery point was deleted afterwards"],
   ["recovery_point_kept", "string", "why it was not, where deletion was asked for"],

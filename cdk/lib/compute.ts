@@ -7,7 +7,8 @@ import type { ILogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import { INSTALLATION_TAG, type Installation } from "./installation.js";
 import type { Network, WorkerSubnet } from "./network.js";
-import { describing, role, type Permission } from "./permission.js";
+import { all, type Grants } from "./grants/index.js";
+import { role, type Permission } from "./permission.js";
 import { ecrAddress } from "./settings/index.js";
 import { projectRoot } from "./source.js";
 import type { Storage } from "./storage.js";
@@ -16,6 +17,7 @@ export interface ComputeProps {
   readonly installation: Installation;
   readonly storage: Storage;
   readonly network: Network;
+  readonly grants: readonly Grants[];
   readonly log: ILogGroup;
 }
 
@@ -91,28 +93,21 @@ export class Compute extends Construct {
   }
 
   private roles(): { readonly exporter: Role; readonly verifier: Role } {
-    const { installation, storage } = this.props;
-    const { created } = installation;
+    const { storage, grants } = this.props;
     const principal = new ServicePrincipal("ecs-tasks.amazonaws.com");
-    const exporter = role(this, "ExportRole", principal, "The worker that exports a volume", [
+    const exporter = role(this, "ExportRole", principal, "The worker that exports", [
       storage.listing,
       { actions: ["s3:GetObject"], resources: storage.objects("claims/*", "data/*", "catalog/files/*") },
       { actions: ["s3:PutObject", "s3:AbortMultipartUpload"], resources: storage.objects("data/*", "catalog/files/*") },
       storage.encryption,
-      describing("ec2:DescribeVolumes"),
-      { actions: ["ec2:AttachVolume", "ec2:DetachVolume"], resources: [installation.arn("ec2", "volume", "*")], conditions: created },
-      {
-        actions: ["ec2:AttachVolume", "ec2:DetachVolume"],
-        resources: [installation.arn("ec2", "instance", "*")],
-        conditions: installation.hosts,
-      },
-      ...installation.volumeKeys(["kms:CreateGrant"]),
+      ...all(grants, "exporter"),
     ]);
     const verifier = role(this, "VerifyRole", principal, "The worker that reads an export back", [
       storage.listing,
       { actions: ["s3:GetObject"], resources: storage.objects("data/*", "catalog/files/*") },
       { actions: ["s3:PutObject"], resources: storage.objects("data/*/error.json") },
       storage.encryption,
+      ...all(grants, "verifier"),
     ]);
     return { exporter, verifier };
   }

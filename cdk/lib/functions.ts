@@ -1,16 +1,19 @@
-import { AssetHashType, Duration, Fn } from "aws-cdk-lib";
+import { AssetHashType, Duration } from "aws-cdk-lib";
 import { ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Architecture, LoggingFormat, Tracing, type IFunction } from "aws-cdk-lib/aws-lambda";
 import { RustFunction } from "cargo-lambda-cdk";
 import { Construct } from "constructs";
 import { join } from "node:path";
 import type { Compute } from "./compute.js";
+import type { Databases } from "./databases.js";
+import { environment } from "./environment.js";
+import { all, type Grants } from "./grants/index.js";
 import type { Installation } from "./installation.js";
 import { logGroup } from "./log.js";
 import { acknowledge, describing, explain, role, type Permission } from "./permission.js";
-import type { Settings } from "./settings/index.js";
 import { lambdaFingerprint, lambdaSources, projectRoot } from "./source.js";
 import type { Storage } from "./storage.js";
+import type { Tables } from "./tables.js";
 
 /** The binaries of the package `lambdas`. */
 export const BINARIES = ["plan", "start-restore", "check-restore", "delete-recovery-point", "cleanup", "conclude", "reaper", "reconciler"] as const;
@@ -20,6 +23,11 @@ export interface FunctionsProps {
   readonly installation: Installation;
   readonly storage: Storage;
   readonly compute: Compute;
+  readonly grants: readonly Grants[];
+  /** Where databases are exported. */
+  readonly databases?: Databases;
+  /** Where tables are. */
+  readonly tables?: Tables;
 }
 
 /** The Lambdas: a role each, and what they read from the environment. */
@@ -82,8 +90,8 @@ export class Functions extends Construct {
 
 const DESCRIPTIONS: Readonly<Record<Binary, string>> = {
   plan: "Decides what an export consists of and claims it",
-  "start-restore": "Makes a volume of a snapshot",
-  "check-restore": "Looks whether the volume is usable",
+  "start-restore": "Starts to make what the worker reads: a volume, a database, an export of AWS's own",
+  "check-restore": "Looks how far that is, and takes the next step",
   "delete-recovery-point": "Deletes a recovery point whose export was verified",
   cleanup: "Removes what an execution created",
   conclude: "Enters the export in the catalog and tells how the execution ended",
@@ -91,70 +99,13 @@ const DESCRIPTIONS: Readonly<Record<Binary, string>> = {
   reconciler: "Starts exports of recovery points that have none",
 };
 
-/** What each function reads from its environment; the same names stand in `domain::settings` and in the functions' own settings. */
-function environment(props: FunctionsProps): Partial<Record<Binary, Record<string, string>>> {
-  const { installation, storage } = props;
-  const { settings, stack } = installation;
-  const bucket = { EXPORT_BUCKET: storage.bucket.bucketName, EXPORT_BUCKET_OWNER: stack.account };
-  return {
-    plan: { ...bucket, ...planning(props, settings) },
-    reaper: { ...bucket, STATE_MACHINE_ARN: installation.stateMachineArn },
-    reconciler: {
-      ...bucket,
-      STATE_MACHINE_ARN: installation.stateMachineArn,
-      BACKUP_VAULT_NAME: settings.vault.name,
-      RESOURCE_TYPES: JSON.stringify(settings.resourceTypes),
-      RECONCILE_MAX_STARTS: String(settings.reconcile.maxStarts),
-      RECONCILE_DRY_RUN: String(settings.reconcile.mode !== "on"),
-      RECONCILE_LOOK_BACK_DAYS: text(settings.reconcile.lookBackDays),
-    },
-  };
-}
-
-function planning(props: FunctionsProps, settings: Settings): Record<string, string> {
-  const { compute } = props;
-  const { restore, deletion, compression } = settings;
-  return {
-    JOB_QUEUES: queuesByZone(compute),
-    EXPORT_JOB_DEFINITION: compute.exportJobDefinition.name,
-    VERIFY_JOB_DEFINITION: compute.verifyJobDefinition.name,
-    VERIFY: settings.verification,
-    DELETE_RECOVERY_POINT: String(deletion.enabled),
-    DELETE_ONLY_TAGGED: deletion.onlyTagged ?? "",
-    MINIMUM_RECOVERY_POINTS: String(deletion.minimumRecoveryPoints),
-    RESOURCE_TAGS: JSON.stringify(settings.tags),
-    CODEC: compression.codec,
-    COMPRESSION_LEVEL: String(compression.level),
-    VOLUME_TYPE: restore.volumeType,
-    VOLUME_THROUGHPUT_MIB: text(restore.throughputMib),
-    VOLUME_IOPS: text(restore.iops),
-    VOLUME_INITIALIZATION_RATE_MIB: text(restore.initializationRateMib),
-    VOLUME_KMS_KEY_ID: restore.volumeKmsKey ?? "",
-    RESTORE_TIMEOUT_MINUTES: String(restore.timeoutMinutes),
-    EXPORT_TIMEOUT_HOURS: String(settings.compute.exportTimeoutHours),
-  };
-}
-
-/** A JSON object of zones and queue ARNs. Zones may be known at deployment only, so it is joined from pieces. */
-function queuesByZone(compute: Compute): string {
-  const pairs = compute.queues.map(({ availabilityZone, arn }) => Fn.join("", ['"', availabilityZone, '":"', arn, '"']));
-  return Fn.join("", ["{", Fn.join(",", pairs), "}"]);
-}
-
-/** The Lambdas take an empty variable for an absent one. */
-function text(value: number | undefined): string {
-  return value === undefined ? "" : String(value);
-}
-
 function permissions(props: FunctionsProps): Record<Binary, readonly Permission[]> {
-  const { installation, storage } = props;
+  const { installation, storage, grants } = props;
   const { settings } = installation;
-  const { created, creating, createdJobs } = installation;
-  const volumes = [installation.arn("ec2", "volume", "*")];
   const executions: Permission = { actions: ["states:DescribeExecution"], resources: [installation.executionArns] };
   const points: Permission = {
     actions: ["backup:DescribeRecoveryPoint"],
-    resources: recoveryPoints(installation),
+    resources: [...all(grants, "recoveryPoints"), installation.arn("backup", "recovery-point", "*")],
     why: "recovery points have no name in common: which one is read, the event or the person says",
   };
   const entering: Permission[] = [
@@ -169,14 +120,9 @@ function permissions(props: FunctionsProps): Record<Binary, readonly Permission[
     { actions: ["s3:DeleteObject", "s3:AbortMultipartUpload"], resources: storage.objects("data/*", "catalog/files/*") },
     { actions: ["s3:DeleteObject"], resources: storage.objects("claims/*") },
     storage.decryption,
-    describing("ec2:DescribeVolumes", "batch:ListJobs", "batch:DescribeJobQueues"),
-    { actions: ["ec2:DetachVolume", "ec2:DeleteVolume"], resources: volumes, conditions: created },
-    {
-      actions: ["ec2:DetachVolume"],
-      resources: [installation.arn("ec2", "instance", "*")],
-      conditions: installation.hosts,
-    },
-    { actions: ["batch:TerminateJob"], resources: [installation.arn("batch", "job", "*")], conditions: createdJobs },
+    describing("batch:ListJobs", "batch:DescribeJobQueues"),
+    { actions: ["batch:TerminateJob"], resources: [installation.arn("batch", "job", "*")], conditions: installation.createdJobs },
+    ...all(grants, "cleanup"),
   ];
   return {
     plan: [
@@ -186,15 +132,10 @@ function permissions(props: FunctionsProps): Record<Binary, readonly Permission[
       storage.encryption,
       executions,
       points,
-      describing("ec2:DescribeSnapshots", "ec2:DescribeImages"),
+      ...all(grants, "plan"),
     ],
-    "start-restore": [
-      { actions: ["ec2:CreateVolume"], resources: volumes, conditions: creating },
-      { actions: ["ec2:CreateVolume"], resources: [installation.sharedArn("snapshot")], why: "a snapshot that is only read: which one, the recovery point says" },
-      { actions: ["ec2:CreateTags"], resources: volumes, conditions: { StringEquals: { "ec2:CreateAction": "CreateVolume" } } },
-      ...installation.volumeKeys(["kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant"]),
-    ],
-    "check-restore": [describing("ec2:DescribeVolumes")],
+    "start-restore": all(grants, "startRestore"),
+    "check-restore": all(grants, "checkRestore"),
     "delete-recovery-point": [
       storage.listing,
       ...entering,
@@ -202,7 +143,7 @@ function permissions(props: FunctionsProps): Record<Binary, readonly Permission[
       storage.encryption,
       points,
       { actions: ["backup:ListRecoveryPointsByBackupVault"], resources: [installation.vaultArn] },
-      ...(settings.deletion.enabled ? deleting(installation) : []),
+      ...(settings.deletion.enabled ? deleting(props) : []),
     ],
     cleanup: cleaning,
     conclude: [
@@ -211,7 +152,7 @@ function permissions(props: FunctionsProps): Record<Binary, readonly Permission[
       { actions: ["s3:GetObject", "s3:DeleteObject"], resources: storage.objects("claims/*") },
       storage.encryption,
     ],
-    reaper: [...cleaning, executions],
+    reaper: [...cleaning, executions, ...all(grants, "reaper")],
     reconciler: [
       storage.listing,
       { actions: ["backup:ListRecoveryPointsByBackupVault"], resources: [installation.vaultArn] },
@@ -220,21 +161,17 @@ function permissions(props: FunctionsProps): Record<Binary, readonly Permission[
   };
 }
 
-/** Recovery points of EBS and EC2 are snapshots and images to IAM. */
-function recoveryPoints(installation: Installation): string[] {
-  return [installation.sharedArn("snapshot"), installation.sharedArn("image"), installation.arn("backup", "recovery-point", "*")];
-}
-
 /** Granted only where deletion is on. AWS Backup asks for the permission on what a recovery point is made of, too. */
-function deleting(installation: Installation): Permission[] {
+function deleting({ installation, grants, tables }: FunctionsProps): Permission[] {
   const tag = installation.settings.deletion.onlyTagged;
-  const why = "recovery points have no name in common: the function deletes the one that its plan names, after every manifest was found";
-  const tagged = tag === undefined ? undefined : { StringEquals: { [`aws:ResourceTag/${tag}`]: "true" } };
-  // AWS Backup puts this tag on every snapshot and image that it makes, and nobody else can.
-  const ofBackup = tagged ?? { Null: { "aws:ResourceTag/aws:backup:source-resource": "false" } };
   return [
-    { actions: ["backup:DeleteRecoveryPoint"], resources: [installation.sharedArn("snapshot"), installation.sharedArn("image")], ...(tagged && { conditions: tagged }), why },
-    { actions: ["ec2:DeleteSnapshot"], resources: [installation.sharedArn("snapshot")], conditions: ofBackup },
-    { actions: ["ec2:DeregisterImage"], resources: [installation.sharedArn("image")], conditions: ofBackup },
+    {
+      actions: ["backup:DeleteRecoveryPoint"],
+      // DynamoDB's own backups aside, tables are the only ones of ours that lie in AWS Backup's own storage.
+      resources: [...all(grants, "recoveryPoints"), ...(tables ? [installation.arn("backup", "recovery-point", "*")] : [])],
+      ...(tag !== undefined && { conditions: { StringEquals: { [`aws:ResourceTag/${tag}`]: "true" } } }),
+      why: "recovery points have no name in common: the function deletes the one that its plan names, after every manifest was found",
+    },
+    ...all(grants, "deletion"),
   ];
 }

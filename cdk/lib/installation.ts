@@ -42,6 +42,19 @@ export class Installation {
     return this.settings.vault.arn ?? this.arn("backup", "backup-vault", this.settings.vault.name, ArnFormat.COLON_RESOURCE_NAME);
   }
 
+  get exportsDatabases(): boolean {
+    return this.settings.resourceTypes.includes("RDS") || this.settings.resourceTypes.includes("Aurora");
+  }
+
+  get exportsTables(): boolean {
+    return this.settings.resourceTypes.includes("DynamoDB");
+  }
+
+  /** What the names of the parameters begin with that hold passwords of restored databases. */
+  get parameterPath(): string {
+    return `/${this.name}/`;
+  }
+
   arn(service: string, resource: string, resourceName: string, arnFormat = ArnFormat.SLASH_RESOURCE_NAME): string {
     return this.stack.formatArn({ service, resource, resourceName, arnFormat });
   }
@@ -51,12 +64,12 @@ export class Installation {
     return this.stack.formatArn({ service: "ec2", account: "", resource, resourceName: "*" });
   }
 
-  /** Volumes that an execution of this installation created. */
+  /** Volumes and databases that an execution of this installation created. */
   get created(): Conditions {
     return { ...this.createdJobs, ...this.secured("ResourceTag") };
   }
 
-  /** Calls that put the tags on the volumes that they create. */
+  /** Calls that put the tags on the volumes and databases that they create. */
   get creating(): Conditions {
     return { ...this.creatingJobs, ...this.secured("RequestTag") };
   }
@@ -76,12 +89,12 @@ export class Installation {
     return { StringEquals: { [`aws:ResourceTag/${INSTALLATION_TAG}`]: this.name } };
   }
 
-  /** What making and attaching an encrypted volume asks of its key, through EC2 alone. */
-  volumeKeys(actions: readonly string[]): Permission[] {
+  /** What restoring and reading asks of the keys of what was backed up, through the service that has it alone. */
+  sourceKeys(service: "ec2" | "rds" | "dynamodb", actions: readonly string[]): Permission[] {
     const { snapshotKmsKeys, volumeKmsKey } = this.settings.restore;
-    const named = [...snapshotKmsKeys, ...(volumeKmsKey === undefined ? [] : [volumeKmsKey])];
+    const named = [...snapshotKmsKeys, ...(volumeKmsKey === undefined || service !== "ec2" ? [] : [volumeKmsKey])];
     const keys = snapshotKmsKeys.length > 0 ? named : [this.arn("kms", "key", "*"), ...named];
-    const through = { "kms:ViaService": `ec2.${this.stack.region}.${this.stack.urlSuffix}` };
+    const through = { "kms:ViaService": `${service}.${this.stack.region}.${this.stack.urlSuffix}` };
     const grants = actions.filter((action) => action === "kms:CreateGrant");
     const others = actions.filter((action) => action !== "kms:CreateGrant");
     return [

@@ -15,8 +15,10 @@ import {
 import { AnyPrincipal, Effect, PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { ILogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
+import type { Installation } from "./installation.js";
 import type { NetworkSettings } from "./settings/index.js";
 import type { Storage } from "./storage.js";
+import { temporaryTables } from "./tables.js";
 
 /** A subnet that hosts of the worker are in, and its zone: EBS volumes are attached within one zone alone. */
 export interface WorkerSubnet {
@@ -25,13 +27,13 @@ export interface WorkerSubnet {
 }
 
 export interface NetworkProps {
-  readonly settings: NetworkSettings;
+  readonly installation: Installation;
   readonly storage: Storage;
   /** Makes the group of rejected connections, where there is a network of our own. */
   readonly flowLog: () => ILogGroup;
 }
 
-/** The services that a host and the worker on it call, beside S3. */
+/** The services that a host and the worker on it call, beside S3; for passwords of databases Systems Manager too. */
 const SERVICES = {
   Ecr: InterfaceVpcEndpointAwsService.ECR,
   EcrDocker: InterfaceVpcEndpointAwsService.ECR_DOCKER,
@@ -46,10 +48,11 @@ const SERVICES = {
 export class Network extends Construct {
   readonly subnets: readonly WorkerSubnet[];
   readonly securityGroup: SecurityGroup;
+  readonly vpc: IVpc;
 
   constructor(scope: Construct, id: string, props: NetworkProps) {
     super(scope, id);
-    const { settings } = props;
+    const { network: settings } = props.installation.settings;
     const vpc = settings.mode === "existing" ? this.imported(settings) : this.created(settings.mode, settings.cidr, props);
     this.subnets =
       settings.mode === "existing"
@@ -57,6 +60,7 @@ export class Network extends Construct {
         : [...vpc.publicSubnets, ...vpc.privateSubnets, ...vpc.isolatedSubnets]
             .filter((subnet) => settings.mode !== "nat" || vpc.privateSubnets.includes(subnet))
             .map(({ subnetId, availabilityZone }) => ({ subnetId, availabilityZone }));
+    this.vpc = vpc;
     this.securityGroup = new SecurityGroup(this, "Workers", {
       vpc,
       description: "Hosts of the export worker: HTTPS out, nothing in",
@@ -94,8 +98,11 @@ export class Network extends Construct {
       trafficType: FlowLogTrafficType.REJECT,
     });
     this.addS3(vpc, props.storage);
+    if (props.installation.exportsTables) {
+      this.addDynamoDb(vpc, props.installation);
+    }
     if (mode === "endpoints") {
-      this.addServices(vpc);
+      this.addServices(vpc, props.installation);
     }
     return vpc;
   }
@@ -127,14 +134,30 @@ export class Network extends Construct {
     );
   }
 
-  private addServices(vpc: Vpc): void {
+  /** Free as well. The worker counts what is in the tables that exports make. */
+  private addDynamoDb(vpc: Vpc, installation: Installation): void {
+    const endpoint = vpc.addGatewayEndpoint("DynamoDb", { service: GatewayVpcEndpointAwsService.DYNAMODB });
+    endpoint.addToPolicy(
+      new PolicyStatement({
+        sid: "TemporaryTables",
+        effect: Effect.ALLOW,
+        principals: [new AnyPrincipal()],
+        actions: ["dynamodb:DescribeTable", "dynamodb:Scan"],
+        resources: [temporaryTables(installation)],
+        conditions: { StringEquals: { "aws:PrincipalAccount": installation.stack.account } },
+      }),
+    );
+  }
+
+  private addServices(vpc: Vpc, installation: Installation): void {
     const group = new SecurityGroup(this, "Endpoints", { vpc, description: "Endpoints of AWS services: HTTPS from the network", allowAllOutbound: false });
     group.addIngressRule(Peer.ipv4(vpc.vpcCidrBlock), Port.tcp(443), "Hosts of the worker");
     Validations.of(group).acknowledge({
       id: "AwsSolutions-EC23",
       reason: "The rule cannot read the range, which is that of the network itself",
     });
-    for (const [name, service] of Object.entries(SERVICES)) {
+    const services = { ...SERVICES, ...(installation.exportsDatabases && { Ssm: InterfaceVpcEndpointAwsService.SSM }) };
+    for (const [name, service] of Object.entries(services)) {
       vpc.addInterfaceEndpoint(name, { service, securityGroups: [group], open: false });
     }
   }

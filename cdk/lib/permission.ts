@@ -82,4 +82,5 @@ export function isWide(resource: string): boolean {
   return resource === "*" || EVERY.test(resource);
 }
 
-const EVERY = /:(volume|instance|snapshot|image|job|key|cluster|container-instance|recovery-point|repository|table)\/\*$/;
+const EVERY =
+  /:(?:(?:volume|instance|snapshot|image|job|key|cluster|container-instance|recovery-point|repository|table|table\/\*\/(?:backup|export)|parameter)\/|(?:db|cluster|snapshot|cluster-snapshot|og|pg|cluster-pg):)\*$/;

@@ -4,13 +4,16 @@ import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
 import { Catalog } from "./catalog.js";
 import { Compute } from "./compute.js";
+import { Databases } from "./databases.js";
 import { Functions } from "./functions.js";
+import { databaseGrants, tableGrants, volumeGrants, type Grants } from "./grants/index.js";
 import { Installation } from "./installation.js";
 import { logGroup } from "./log.js";
 import { Network } from "./network.js";
 import { Operations } from "./operations.js";
 import type { Settings } from "./settings/index.js";
 import { Storage } from "./storage.js";
+import { Tables } from "./tables.js";
 import { Triggers } from "./triggers.js";
 import { Workflow } from "./workflow.js";
 
@@ -29,15 +32,23 @@ export class BackupExportStack extends Stack {
     const log = (id: string): LogGroup => logGroup(this, id, settings.monitoring);
 
     const storage = new Storage(this, "Storage", settings.bucket);
-    const network = new Network(this, "Network", { settings: settings.network, storage, flowLog: () => log("FlowLog") });
-    const compute = new Compute(this, "Compute", { installation, storage, network, log: log("JobLog") });
+    const network = new Network(this, "Network", { installation, storage, flowLog: () => log("FlowLog") });
+    const databases = installation.exportsDatabases ? new Databases(this, "Databases", { installation, storage, network }) : undefined;
+    const tables = installation.exportsTables ? new Tables(this, "Tables", installation) : undefined;
+    const grants: Grants[] = [
+      // Always: the cleanup looks for volumes, whatever was exported.
+      volumeGrants(installation),
+      ...(databases ? [databaseGrants(installation, databases)] : []),
+      ...(tables ? [tableGrants(installation, tables, storage)] : []),
+    ];
+    const compute = new Compute(this, "Compute", { installation, storage, network, grants, log: log("JobLog") });
     const deadLetters = new Queue(this, "DeadLetters", {
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
     });
     Validations.of(deadLetters).acknowledge({ id: "AwsSolutions-SQS3", reason: "It is the dead-letter queue" });
-    const functions = new Functions(this, "Functions", { installation, storage, compute });
+    const functions = new Functions(this, "Functions", { installation, storage, compute, grants, databases, tables });
     const workflow = new Workflow(this, "Workflow", { installation, functions, compute });
     new Triggers(this, "Triggers", { installation, workflow, functions, deadLetters });
     new Catalog(this, "Catalog", { installation, storage });

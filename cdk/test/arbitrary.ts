@@ -121,6 +121,21 @@ const hosts = (["arm64", "x86_64"] as const).map((architecture) =>
   ),
 );
 
+const database = fc
+  .record(
+    {
+      method: fc.constantFrom("auto", "dump", "parquet", "Dump"),
+      instanceClasses: orBlank(fc.uniqueArray(fc.constantFrom("db.t4g.medium", "db.r7g.large", "db.x2iedn.2xlarge"), { minLength: 1 })),
+      restoreTimeoutHours: within(LIMITS.databaseRestoreTimeoutHours),
+      parquet: orBlank(fc.oneof(fc.constantFrom(true, false, "true", "False"), kmsKey)),
+    },
+    { requiredKeys: [] },
+  )
+  // RDS exports nothing without a key.
+  .map((one) => (one.method === "parquet" && !/^(true|arn:)/i.test(String(one.parquet)) ? { ...one, parquet: true } : one));
+
+const dynamodb = fc.record({ native: orBlank(fc.constantFrom("backup", "pitr")), format: fc.constantFrom("json", "ion", "ION") }, { requiredKeys: [] });
+
 const mode = fc.constantFrom("endpoints", "nat", "public");
 const zones = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d", "e", "f"), { minLength: 1 }).map((letters) => letters.map((letter) => `@region@${letter}`));
 const subnetIds = fc.uniqueArray(word(/^subnet-[0-9a-f]{17}$/), { minLength: 6, maxLength: 6 });
@@ -152,7 +167,7 @@ const deletion = fc.oneof(
 const rest: fc.Arbitrary<Context> = fc.record(
   {
     prefix: word(/^[a-z]{1,9}(-[a-z0-9]{1,9}){0,2}$/),
-    resourceTypes: fc.constantFrom(["EBS"], ["EC2"], ["EC2", "EBS"], "EBS,EC2", '["EBS"]'),
+    resourceTypes: fc.constantFrom(["EBS"], ["EC2"], ["EC2", "EBS"], "EBS,EC2", '["EBS"]', ["RDS"], ["DynamoDB"], "rds, aurora,ebs", ["Aurora", "EBS", "DynamoDB"]),
     sourceAccounts: fc.uniqueArray(account, { maxLength: 3 }),
     minimumRecoveryPoints: fc.integer({ min: 0, max: 100 }),
     backupTag: orBlank(fc.constantFrom("cold", "exported:may-go")),
@@ -160,6 +175,9 @@ const rest: fc.Arbitrary<Context> = fc.record(
     s3AccessLogsBucket: fc.constant("access-logs"),
     compression,
     restore,
+    database,
+    dynamodb,
+    nativeExportTimeoutHours: within(LIMITS.nativeExportTimeoutHours),
     compute: fc.oneof(...hosts),
     network,
     notifications: notifications.filter(({ onFailure = true, onSuccess = false }) => onFailure || onSuccess),
@@ -173,9 +191,15 @@ const rest: fc.Arbitrary<Context> = fc.record(
   { requiredKeys: [] },
 );
 
-/** A logs prefix is for a logs bucket; addresses are for messages that are sent. */
+/** A logs prefix is for a logs bucket, databases want two zones, and a live table proves nothing of a backup that is to go. */
 function fitting(context: Context): Context {
-  return "s3AccessLogsBucket" in context ? { ...context, s3AccessLogsPrefix: "exports/" } : { ...context };
+  const types = JSON.stringify(context.resourceTypes ?? "");
+  return {
+    ...context,
+    ...("s3AccessLogsBucket" in context && { s3AccessLogsPrefix: "exports/" }),
+    ...(/rds|aurora/i.test(types) && { network: "nat" }),
+    ...(/true/i.test(String(context["auto-delete-snapshot"])) && { dynamodb: { native: "backup" } }),
+  };
 }
 
 /** Contexts that are good, with every key now and then, in the forms in which `cdk.json` and the command line give them. */

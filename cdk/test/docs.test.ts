@@ -194,9 +194,9 @@ describe("cost.md", () => {
     expect(quantity("key")).toBe(ofType("AWS::KMS::Key").length);
     expect(quantity("metric")).toBe(metrics.size);
     expect(ofType("AWS::CloudWatch::Dashboard")).toHaveLength(1);
-    const endpoints = Object.values(resources(template({ network: "endpoints" }))).filter(
-      (resource) => resource.Type === "AWS::EC2::VPCEndpoint" && resource.Properties?.VpcEndpointType === "Interface",
-    );
-    expect(standing).toContain(`\`${endpoints.length} * 1 * 730 * endpoint\``);
+    const endpoints = (...resourceTypes: string[]): number =>
+      Object.values(resources(template({ network: "endpoints", resourceTypes }))).filter((resource) => resource.Type === "AWS::EC2::VPCEndpoint" && resource.Properties?.VpcEndpointType === "Interface").length;
+    expect(standing).toContain(`\`${endpoints("EBS", "EC2")} * 1 * 730 * endpoint\``);
+    expect(standing).toContain(`\`${endpoints("RDS", "Aurora", "DynamoDB") - endpoints("EBS")} * 2 * 730 * endpoint\``);
   });
 });

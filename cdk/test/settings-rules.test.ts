@@ -161,6 +161,49 @@ describe("restored volumes", () => {
   taken([{ restore: { throughputMib: 2000 } }, { restore: { iops: 4000, throughputMib: 1000 } }, { restore: { volumeType: "io2", iops: 256_000 } }, { restore: { volumeType: "gp2" } }]);
 });
 
+describe("databases and tables", () => {
+  const databases = ["RDS", "Aurora"];
+  const OWN = key("eu-west-1");
+  refused([
+    [{ database: { method: "parquet" } }, "database.method", /no key.*set database.parquet to true/],
+    [{ database: { method: "csv" } }, "database.method", /"auto", "dump" or "parquet"/],
+    [{ database: { parquet: "yes" } }, "database.parquet", /neither true nor false nor the ARN/],
+    [{ database: { parquet: OWN.replace(/key\/.*/, "alias/exports") } }, "database.parquet", /neither true nor false nor the ARN/],
+    [{ region: "us-east-1", database: { parquet: OWN } }, "database.parquet", /of eu-west-1, not of us-east-1/],
+    [{ database: { instanceClasses: [] } }, "database.instanceClasses", /is empty/],
+    [{ database: { instanceClasses: ["m7g.large"] } }, "database.instanceClasses[0]", /"db.t4g.medium"/],
+    [{ database: { instanceClasses: ["db.serverless"] } }, "database.instanceClasses[0]", /not a class/],
+    [{ database: { instanceClasses: Array.from({ length: 11 }, (_, index) => `db.m${index}.large`) } }, "database.instanceClasses", /10 at most/],
+    [{ database: { restoreTimeoutHours: 0 } }, "database.restoreTimeoutHours", /1 to 168 \(hours\)/],
+    [{ nativeExportTimeoutHours: 169 }, "nativeExportTimeoutHours", /1 to 168 \(hours\)/],
+    [{ dynamodb: { native: "live" } }, "dynamodb.native", /"backup" or "pitr"/],
+    [{ dynamodb: { format: "parquet" } }, "dynamodb.format", /"json" or "ion"/],
+    [{ resourceTypes: ["DynamoDB"], dynamodb: { native: "pitr" }, "auto-delete-snapshot": true }, "dynamodb.native", /without ever having been exported/],
+    [{ resourceTypes: ["RDS"], network: { availabilityZones: 1 } }, "network.availabilityZones", /wants two.*write 2 or more/],
+    [{ resourceTypes: ["Aurora"], network: { availabilityZones: ["eu-central-1a"] } }, "network.availabilityZones", /wants two/],
+    [{ resourceTypes: ["RDS"], ...existing(subnet(0, "eu-central-1a")) }, "network.subnets", /a subnet of another zone/],
+    [{ resourceTypes: ["RDS"], ...existing() }, "network.subnets", /one subnet at least/],
+    [{ resourceTypes: databases, network: { cidr: "10.0.0.0/26" }, compute: { maxVcpus: 80 } }, "network.cidr", /32 addresses, and 33 are needed for up to 10 hosts and for databases/],
+  ]);
+  taken([
+    { resourceTypes: "rds,aurora,dynamodb" },
+    { resourceTypes: databases, database: { method: "parquet", parquet: "True" } },
+    { region: "eu-west-1", database: { method: "parquet", parquet: OWN } },
+    { database: { instanceClasses: "db.t4g.medium, db.r6i.2xlarge, db.r5b.4xlarge.tpc1.mem2x" } },
+    { network: { cidr: "10.0.0.0/26" }, compute: { maxVcpus: 80 } },
+    // One zone is enough for tables.
+    { resourceTypes: ["DynamoDB"], network: { availabilityZones: 1 } },
+    // A table that is not exported keeps what is said of it.
+    { dynamodb: { native: "pitr" }, "auto-delete-snapshot": true },
+  ]);
+
+  test("are exported to Parquet with the key of the bucket, with another, or not at all", () => {
+    expect(read({ database: { parquet: true } }).database.parquet).toEqual({});
+    expect(read({ database: { parquet: OWN } }).database.parquet).toEqual({ kmsKey: OWN });
+    expect(read({ database: { parquet: "false" } }).database.parquet).toBeUndefined();
+  });
+});
+
 describe("hosts", () => {
   refused([
     [{ compute: { instanceTypes: ["c7i", "c7g"] } }, "compute.instanceTypes", /^c7i: not arm64, but x86_64/],
@@ -238,7 +281,8 @@ describe("people, time and money", () => {
     [{ monitoring: { logRetentionDays: 91 } }, "monitoring.logRetentionDays", /60, 90, 120/],
     [{ monitoring: { alarmAfterHours: 721 } }, "monitoring.alarmAfterHours", /1 to 720 \(hours\)/],
     [{ minimumRecoveryPoints: -1 }, "minimumRecoveryPoints", /out of range/],
-    [{ resourceTypes: ["RDS"] }, "resourceTypes[0]", /not exported yet/],
+    [{ resourceTypes: ["EFS"] }, "resourceTypes[0]", /not exported yet.*"EBS", "EC2", "RDS", "Aurora" or "DynamoDB", or several/],
+    [{ resourceTypes: ["DocumentDB"] }, "resourceTypes[0]", /not exported yet/],
     [{ resourceTypes: ["EBSS"] }, "resourceTypes[0]", /no resource type/],
     [{ resourceTypes: [] }, "resourceTypes", /is empty/],
     [{ sourceAccounts: ["12"] }, "sourceAccounts[0]", /twelve digits/],

@@ -40,6 +40,9 @@ describe("the defaults", () => {
       verification: "readback",
       compression: { codec: "gzip", level: 6 },
       restore: { volumeType: "gp3", snapshotKmsKeys: [], timeoutMinutes: 60 },
+      database: { method: "auto", restoreTimeoutHours: 6 },
+      dynamodb: { native: "backup", format: "json" },
+      nativeExportTimeoutHours: 72,
       bucket: { lifecycle: {} },
       compute: {
         architecture: "arm64",
@@ -264,13 +267,15 @@ describe("problems", () => {
 
 describe("numbers agree with", () => {
   test("those that the plan Lambda takes", () => {
-    const rust = file("domain", "src", "settings.rs");
+    const rust = file("domain", "src", "settings.rs") + file("domain", "src", "settings", "database.rs");
     const bounds = (name: string): unknown => {
       const [, least = "", most = ""] = new RegExp(`number\\(\\s*"${name}",\\s*([\\d_]+),\\s*([\\d_]+)\\s*\\)`).exec(rust) ?? [];
       return { least: Number(least.replaceAll("_", "")), most: Number(most.replaceAll("_", "")) };
     };
     expect(LIMITS.restoreTimeoutMinutes).toMatchObject(bounds("RESTORE_TIMEOUT_MINUTES") as object);
     expect(LIMITS.exportTimeoutHours).toMatchObject(bounds("EXPORT_TIMEOUT_HOURS") as object);
+    expect(LIMITS.nativeExportTimeoutHours).toMatchObject(bounds("NATIVE_EXPORT_TIMEOUT_HOURS") as object);
+    expect(LIMITS.databaseRestoreTimeoutHours).toMatchObject(bounds("DATABASE_RESTORE_TIMEOUT_HOURS") as object);
     expect(LIMITS.throughputMib).toMatchObject(bounds("VOLUME_THROUGHPUT_MIB") as object);
     expect(LIMITS.iops).toMatchObject(bounds("VOLUME_IOPS") as object);
     expect(LIMITS.initializationRateMib).toMatchObject(bounds("VOLUME_INITIALIZATION_RATE_MIB") as object);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use archive::{ArchiveReader, Codec, EntryKind, EntryPath, IndexRow, RestoreMetadata, Restorer, RowKind};
 use clap::Args;
-use domain::manifest::{Artifact, Method};
+use domain::manifest::{Artifact, DumpFormat, Manifest, Method};
 
 use crate::files::{chosen, open_index};
 use crate::location::Location;
@@ -44,6 +44,11 @@ impl Extract {
                 selections.push((artifact, rows));
             }
         }
+        if selections.is_empty()
+            && let Some(way) = way_to_restore(&manifest)
+        {
+            bail!("{} holds no files, but {way}", self.manifest);
+        }
         self.check(&wanted)?;
 
         std::fs::create_dir_all(&self.to).with_context(|| format!("create {}", self.to.display()))?;
@@ -74,6 +79,29 @@ impl Extract {
         }
         Ok(())
     }
+}
+
+/// How something that is no filesystem is restored.
+fn way_to_restore(manifest: &Manifest) -> Option<String> {
+    let dumped = manifest.artifacts.iter().find_map(|artifact| {
+        let dump = artifact.dump.as_ref().filter(|dump| !dump.tables.is_empty() || dump.database.is_some())?;
+        let decompress = if artifact.codec == "zstd" { "zstd -dc" } else { "gunzip -c" };
+        let restore = match dump.format {
+            DumpFormat::Custom => "pg_restore --exit-on-error --no-tablespaces --create --dbname=template1",
+            DumpFormat::Sql => "mariadb",
+        };
+        Some(format!(
+            "a dump of a database: restore it with the engine's own client, roles and users as docs/databases.md says: {decompress} {} | {restore}",
+            artifact.name
+        ))
+    });
+    let native = manifest.native.as_ref().map(|native| {
+        format!(
+            "{} that AWS wrote under {}: docs/databases.md says how it is queried and imported",
+            native.format, native.prefix
+        )
+    });
+    dumped.or(native)
 }
 
 /// A path that was asked for.

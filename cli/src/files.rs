@@ -1,24 +1,24 @@
-//! The files of an export, from its index alone: the archive is not touched, so this works while it lies in Glacier.
+//! The files or tables of an export, from its index or manifest alone: the archive is not touched, so this works while it lies in Glacier.
 
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
 use archive::{IndexReader, IndexRow, RowKind};
 use clap::Args;
-use domain::manifest::{Artifact, Manifest};
+use domain::manifest::{Artifact, Dump, DumpContent, Manifest, Native, TableCount};
 use jiff::Timestamp;
 
 use crate::location::Location;
 use crate::store::{Export, Store};
 
-/// List the files of an export, as `ls -l` would.
+/// List the files of an export as `ls -l` would, or the tables of a database with their rows.
 ///
-/// Only the index is read, not the archive: it works at once, even when the archive lies in Glacier.
+/// Only the index or manifest is read, not the archive: it works at once, even when the archive lies in Glacier.
 #[derive(Debug, Args)]
 pub(crate) struct Files {
     /// The export's manifest: s3://bucket/data/…/manifest.json or file:///…/manifest.json.
     manifest: Location,
-    /// Only paths that begin with this.
+    /// Only paths, or names of tables, that begin with this.
     #[arg(default_value = "")]
     prefix: String,
     /// Only this artifact (partition-1.tar.gz).
@@ -31,6 +31,10 @@ impl Files {
         let Export { store, manifest } = Export::open(&self.manifest).await?;
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         for artifact in chosen(&manifest, self.artifact.as_deref())? {
+            if let Some(dump) = &artifact.dump {
+                write_dump(&mut out, artifact, dump, &self.prefix)?;
+                continue;
+            }
             let index = open_index(&store, artifact).await?;
             if manifest.artifacts.len() > 1 {
                 writeln!(out, "{}:", artifact.name)?;
@@ -41,6 +45,9 @@ impl Files {
                     write_row(&mut out, &row)?;
                 }
             }
+        }
+        if let (Some(native), None) = (&manifest.native, &self.artifact) {
+            write_native(&mut out, native, &self.prefix)?;
         }
         out.flush().context("print the files")
     }
@@ -61,6 +68,33 @@ pub(crate) fn chosen<'a>(manifest: &'a Manifest, name: Option<&str>) -> Result<V
 pub(crate) async fn open_index(store: &Store, artifact: &Artifact) -> Result<IndexReader> {
     let bytes = store.get(&artifact.index.key).await?;
     IndexReader::new(bytes::Bytes::from(bytes)).with_context(|| format!("read the index {}", artifact.index.key))
+}
+
+fn write_dump(out: &mut impl std::io::Write, artifact: &Artifact, dump: &Dump, prefix: &str) -> std::io::Result<()> {
+    let what = match (dump.content, dump.database.as_deref()) {
+        (DumpContent::Globals, _) => "roles or users".to_owned(),
+        (DumpContent::Databases, Some(database)) => format!("database {database}"),
+        (DumpContent::Databases, None) => "all databases".to_owned(),
+        (DumpContent::WithoutLargeTables, database) => {
+            format!("database {}, its large tables apart", database.unwrap_or_default())
+        }
+        (DumpContent::LargeTable, database) => format!("a large table of database {}", database.unwrap_or_default()),
+    };
+    writeln!(out, "{}: {what}, {} objects", artifact.name, dump.objects)?;
+    write_tables(out, &dump.tables, prefix)
+}
+
+fn write_native(out: &mut impl std::io::Write, native: &Native, prefix: &str) -> std::io::Result<()> {
+    writeln!(out, "{}: {} objects of {}, {} bytes", native.prefix, native.objects, native.format, native.bytes)?;
+    write_tables(out, &native.tables, prefix)
+}
+
+fn write_tables(out: &mut impl std::io::Write, tables: &[TableCount], prefix: &str) -> std::io::Result<()> {
+    for table in tables.iter().filter(|table| table.name.starts_with(prefix)) {
+        // A name may hold anything, a line break for one.
+        writeln!(out, "{:>16} rows  {}", table.rows, table.name.escape_debug())?;
+    }
+    Ok(())
 }
 
 fn write_row(out: &mut impl std::io::Write, row: &IndexRow) -> std::io::Result<()> {

@@ -12,7 +12,7 @@ use crate::store::Store;
 pub(crate) struct List {
     /// The bucket (s3://bucket), or the directory that holds a copy of it (file:///path).
     bucket: Location,
-    /// Only exports of this resource: a volume's or instance's id.
+    /// Only exports of this resource: a volume's or instance's id, a database's or table's name.
     #[arg(long, value_name = "ID")]
     resource: Option<String>,
     /// One JSON document a line instead of a table.
@@ -49,10 +49,12 @@ impl List {
 fn print(bucket: &Location, row: &CatalogRow) {
     let deleted = if row.recovery_point_deleted { ", recovery point deleted" } else { "" };
     println!(
-        "{}  {} {}  {} bytes of {}  verified by {}{deleted}",
+        "{}  {} {}  {}  {} bytes of {}  verified by {}{deleted}",
         row.created_at.strftime("%Y-%m-%d %H:%M:%SZ"),
         row.resource_type,
         row.resource_id,
+        // Rows of before there were other methods name none.
+        row.method.as_deref().unwrap_or("archive"),
         row.bytes,
         row.uncompressed_bytes,
         row.verify.name(),

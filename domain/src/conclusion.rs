@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::arn::RecoveryPointArn;
 use crate::id::{AccountId, ExecutionArn, ExportId, Region, VaultName};
 use crate::key::Prefix;
-use crate::manifest::Manifest;
+use crate::manifest::{Artifact, Manifest};
 use crate::plan::{Plan, VerifyMode};
 
 /// The only schema version so far.
@@ -47,15 +47,18 @@ pub struct CatalogRow {
     pub bucket: String,
     /// What their keys begin with.
     pub prefix: Prefix,
-    /// Keys of the manifests, one for each volume.
+    /// Keys of the manifests, one for each volume, database or table.
     pub manifests: Vec<String>,
-    /// How many archives and images there are.
+    /// `archive`, `dump`, `parquet` or `dynamodb`.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// How many archives, images, dumps and objects that AWS wrote there are.
     pub artifacts: u64,
     /// Their size.
     pub bytes: u64,
-    /// Size of what is in them.
+    /// Size of what is in the archives, images and dumps.
     pub uncompressed_bytes: u64,
-    /// Tar entries and image blocks in them.
+    /// Tar entries, image blocks, and rows or items in them.
     pub entries: u64,
     /// How the export was verified.
     pub verify: VerifyMode,
@@ -64,6 +67,14 @@ pub struct CatalogRow {
     /// Why it was kept, where deletion was asked for and the settings keep it.
     #[serde(default)]
     pub recovery_point_kept: Option<String>,
+}
+
+/// Rows of a dump, entries or blocks of anything else.
+fn entries(artifact: &Artifact) -> u64 {
+    match &artifact.dump {
+        Some(dump) => dump.tables.iter().map(|table| table.rows).sum(),
+        None => artifact.entries,
+    }
 }
 
 /// What became of the recovery point of a finished export.
@@ -105,6 +116,7 @@ impl CatalogRow {
     /// The row of a finished export, with totals from its manifests, in the order of the plan's volumes.
     pub fn new(plan: &Plan, manifests: &[Manifest], fate: &Fate, concluded_at: Timestamp) -> Self {
         let artifacts = || manifests.iter().flat_map(|manifest| &manifest.artifacts);
+        let natives = || manifests.iter().filter_map(|manifest| manifest.native.as_ref());
         let point = &plan.recovery_point;
         Self {
             schema_version: SCHEMA_VERSION,
@@ -123,11 +135,12 @@ impl CatalogRow {
             concluded_at,
             bucket: plan.bucket.to_string(),
             prefix: plan.prefix.clone(),
-            manifests: plan.volumes.iter().map(crate::plan::PlannedVolume::manifest_key).collect(),
-            artifacts: artifacts().map(|_| 1).sum(),
-            bytes: artifacts().map(|artifact| artifact.bytes).sum(),
+            manifests: plan.units.iter().map(crate::plan::Unit::manifest_key).collect(),
+            method: plan.units.first().map(|unit| unit.source.method().to_owned()),
+            artifacts: artifacts().map(|_| 1).chain(natives().map(|native| native.objects)).sum(),
+            bytes: artifacts().map(|artifact| artifact.bytes).chain(natives().map(|native| native.bytes)).sum(),
             uncompressed_bytes: artifacts().map(|artifact| artifact.uncompressed_bytes).sum(),
-            entries: artifacts().map(|artifact| artifact.entries).sum(),
+            entries: artifacts().map(entries).chain(natives().map(|native| native.items)).sum(),
             verify: plan.verify,
             recovery_point_deleted: *fate == Fate::Deleted,
             recovery_point_kept: match fate {

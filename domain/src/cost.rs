@@ -46,7 +46,7 @@ fn usage(manifest: &Manifest) -> (f64, f64) {
         return (cost.volume_gib_hours, cost.worker_seconds as f64);
     }
     let seconds = manifest.finished_at.duration_since(manifest.started_at).as_secs_f64().max(0.0);
-    let gib = manifest.source.size_bytes as f64 / f64::from(1 << 30);
+    let gib = manifest.source.size_bytes() as f64 / f64::from(1 << 30);
     (gib * seconds / 3_600.0, seconds)
 }
 
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn what_was_measured_is_multiplied_by_the_price_list() {
-        let measured = manifest(Some(Cost { volume_gib_hours: 7_200.0, worker_seconds: 7_200 }));
+        let measured = manifest(Some(Cost { volume_gib_hours: 7_200.0, instance_hours: 0.0, worker_seconds: 7_200 }));
         let usd = |kind: &str, manifests: &[Manifest]| estimate_usd(manifests, &options(kind), &PRICES);
         // Ten GiB-months and two hours.
         assert!((usd("gp3", std::slice::from_ref(&measured)) - (0.80 + 0.29)).abs() < 1e-9);
@@ -86,7 +86,8 @@ mod tests {
     fn without_measurements_the_time_of_reading_counts() {
         let unmeasured = manifest(None);
         let mut twice = unmeasured.clone();
-        twice.source.size_bytes *= 2;
+        let crate::manifest::Origin::Disk(disk) = &mut twice.source else { panic!("not a disk") };
+        disk.size_bytes *= 2;
         let usd = |manifest| estimate_usd(&[manifest], &options("gp3"), &PRICES);
         let (once, twice) = (usd(unmeasured), usd(twice));
         assert!(once > PRICES.worker_hour && twice > once, "{once} {twice}");

@@ -34,7 +34,7 @@ pub enum Kind {
     Throttled,
     /// A service or the network failed in a way that another try may mend. Retried.
     Unavailable,
-    /// No volume could be made of the snapshot.
+    /// No volume, database or table could be made of the recovery point.
     RestoreFailed,
     /// The restore took longer than its deadline.
     RestoreTimedOut,
@@ -44,6 +44,10 @@ pub enum Kind {
     SourceNotFound,
     /// The device returned a read error.
     ReadFailed,
+    /// The engine's own dump tool failed, or is not there, or is too old for the server.
+    DumpFailed,
+    /// AWS's own export of a snapshot or table failed, or left something out.
+    NativeExportFailed,
     /// What S3 holds differs from the manifest.
     VerificationFailed,
     /// The recovery point must not be deleted, or the service would not.
@@ -62,7 +66,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::MalformedInput,
         Self::UnsupportedResourceType,
         Self::RecoveryPointNotFound,
@@ -80,6 +84,8 @@ impl Kind {
         Self::ExportTimedOut,
         Self::SourceNotFound,
         Self::ReadFailed,
+        Self::DumpFailed,
+        Self::NativeExportFailed,
         Self::VerificationFailed,
         Self::DeletionRefused,
         Self::DeletionNotConfirmed,
@@ -109,6 +115,8 @@ impl Kind {
             Self::ExportTimedOut => "ExportTimedOut",
             Self::SourceNotFound => "SourceNotFound",
             Self::ReadFailed => "ReadFailed",
+            Self::DumpFailed => "DumpFailed",
+            Self::NativeExportFailed => "NativeExportFailed",
             Self::VerificationFailed => "VerificationFailed",
             Self::DeletionRefused => "DeletionRefused",
             Self::DeletionNotConfirmed => "DeletionNotConfirmed",
@@ -128,7 +136,7 @@ impl Kind {
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::MalformedInput | Self::InvalidSettings => 2,
-            Self::VerificationFailed => 65,
+            Self::VerificationFailed | Self::NativeExportFailed => 65,
             Self::SourceNotFound
             | Self::RecoveryPointNotFound
             | Self::RecoveryPointNotUsable
@@ -136,6 +144,7 @@ impl Kind {
             | Self::VaultMismatch
             | Self::UnsupportedResourceType => 66,
             Self::ReadFailed => 74,
+            Self::DumpFailed => 76,
             Self::Throttled | Self::Unavailable | Self::RestoreFailed | Self::RestoreTimedOut | Self::StillCleaning => {
                 75
             }
@@ -153,6 +162,7 @@ impl Kind {
             66 => Self::SourceNotFound,
             74 => Self::ReadFailed,
             75 => Self::Unavailable,
+            76 => Self::DumpFailed,
             77 => Self::AccessDenied,
             137 | 143 => Self::Interrupted,
             _ => Self::Internal,

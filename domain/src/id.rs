@@ -159,15 +159,23 @@ impl ExportId {
 }
 
 impl ExecutionArn {
-    /// Eight hex digits that tell the executions of one export apart in names.
+    /// Fourteen hex digits for names: six of the installation ([`installation`]), eight that tell the executions of one export apart.
     pub fn short(&self) -> String {
-        hex_prefix(self.0.as_bytes(), 4)
+        format!("{}{}", installation(&self.0), hex_prefix(self.0.as_bytes(), 4))
     }
 
     /// The name part of the ARN.
     pub fn name(&self) -> &str {
         self.0.rsplit(':').next().unwrap_or_default()
     }
+}
+
+/// Six hex digits by which the names of one installation's resources are told from another's in the same account. `arn` is that of its state
+/// machine, or of one of its executions.
+pub fn installation(arn: &str) -> String {
+    let parts: Vec<&str> = arn.splitn(8, ':').collect();
+    let part = |number: usize| parts.get(number).copied().unwrap_or_default();
+    hex_prefix(format!("{}:{}:{}", part(3), part(4), part(6)).as_bytes(), 3)
 }
 
 impl VolumeId {
@@ -224,7 +232,10 @@ mod tests {
         let arn = "arn:aws-cn:states:cn-north-1:123456789012:execution:export:run-1";
         let execution: ExecutionArn = arn.parse().unwrap();
         assert_eq!(execution.name(), "run-1");
-        assert_eq!(execution.short().len(), 8);
+        assert_eq!(execution.short().len(), 14);
+        let of =
+            |machine: &str| installation(&format!("arn:aws-cn:states:cn-north-1:123456789012:stateMachine:{machine}"));
+        assert!(execution.short().starts_with(&of("export")) && !execution.short().starts_with(&of("export-2")));
         assert!("arn:aws:states:us-east-1:123456789012:stateMachine:export".parse::<ExecutionArn>().is_err());
     }
 }

@@ -21,6 +21,8 @@ use crate::id::{AccountId, ExportId, Region};
 pub const MANIFEST: &str = "manifest.json";
 /// Name of the saved partition table within a prefix.
 pub const PARTITION_TABLE: &str = "partition-table.json";
+/// Name of the list of the objects that AWS itself wrote, within a prefix.
+pub const NATIVE_LISTING: &str = "objects.jsonl";
 /// Name under which a failing worker leaves its last word, within a prefix.
 pub const ERROR: &str = "error.json";
 /// Everything under this prefix is the archives themselves.

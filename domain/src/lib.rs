@@ -17,4 +17,5 @@ pub mod plan;
 pub mod planning;
 pub mod recovery_point;
 pub mod settings;
+pub mod source;
 pub mod tag;

@@ -1,6 +1,6 @@
 //! `manifest.json`: what an export wrote, written last, never overwritten.
 //!
-//! It lies beside the artifacts that it describes: one for an EBS volume, one in each volume's folder of an EC2 recovery point. A volume is
+//! It lies beside the artifacts that it describes: one for a volume, database or table, one in each volume's folder of an EC2 recovery point. A unit is
 //! exported if and only if its manifest exists. Readers must refuse a `schemaVersion` that they do not know.
 
 use std::path::Path;
@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ExecutionArn, ExportId};
+use crate::key::NATIVE_LISTING;
 use crate::recovery_point::RecoveryPoint;
 
 /// The only schema version so far.
@@ -28,10 +29,13 @@ pub struct Manifest {
     pub execution: Option<ExecutionArn>,
     /// The recovery point and its tags, as AWS Backup described them.
     pub recovery_point: Option<RecoveryPoint>,
-    /// The disk that was read.
-    pub source: Disk,
-    /// What was written, in the order of the disk.
+    /// What was read.
+    pub source: Origin,
+    /// What was written, in the order of the disk or of the databases' names.
     pub artifacts: Vec<Artifact>,
+    /// What AWS itself wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native: Option<Native>,
     /// What is on the disk and was not written, and why (swap).
     pub skipped: Vec<Skipped>,
     /// Remarks for a reader: a journal that was not replayed, sockets that tar cannot hold.
@@ -40,7 +44,7 @@ pub struct Manifest {
     pub started_at: Timestamp,
     /// When the last artifact was complete.
     pub finished_at: Timestamp,
-    /// Bytes read from the disk.
+    /// Bytes read from the disk, from the server, or of what AWS wrote.
     pub bytes_read: u64,
     /// Bytes sent to the destination, indexes included.
     pub bytes_uploaded: u64,
@@ -57,6 +61,116 @@ pub struct Tool {
     pub name: String,
     /// Its version.
     pub version: String,
+}
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Origin {
+    /// A disk.
+    Disk(Disk),
+    /// A database server, or the snapshot of one.
+    Database(Database),
+    /// A DynamoDB table.
+    Table(Table),
+}
+
+impl Origin {
+    /// Its size, as far as it is known.
+    pub fn size_bytes(&self) -> u64 {
+        match self {
+            Self::Disk(disk) => disk.size_bytes,
+            Self::Database(database) => database.size_bytes,
+            Self::Table(table) => table.size_bytes.unwrap_or_default(),
+        }
+    }
+
+    /// The disk.
+    pub fn as_disk(&self) -> Option<&Disk> {
+        match self {
+            Self::Disk(disk) => Some(disk),
+            Self::Database(_) | Self::Table(_) => None,
+        }
+    }
+}
+
+/// A database server, or the snapshot of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Database {
+    /// RDS's name of the engine: `postgres`, `aurora-mysql`.
+    pub engine: String,
+    /// Its version, as the server or RDS says it.
+    pub engine_version: String,
+    /// Its allocated storage.
+    pub size_bytes: u64,
+    /// The tool that dumped it and its version; absent where RDS exported it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dump_tool: Option<String>,
+}
+
+/// A DynamoDB table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Table {
+    /// ARN of the table that was backed up.
+    pub table_arn: String,
+    /// Whether this is the live table at the backup's time, and not the backup itself.
+    pub live_table: bool,
+    /// The time of the items: the backup's, or the one that was asked for.
+    pub as_of: Timestamp,
+    /// Size of the backup, where AWS says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+}
+
+/// An export that AWS itself wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Native {
+    /// `parquet`, `DYNAMODB_JSON` or `ION`.
+    pub format: String,
+    /// ARN of the DynamoDB export, or identifier of the RDS export task.
+    pub export: String,
+    /// What the keys of its objects begin with.
+    pub prefix: String,
+    /// How many objects there are.
+    pub objects: u64,
+    /// Their size.
+    pub bytes: u64,
+    /// Items or rows in them, as they were counted.
+    pub items: u64,
+    /// Rows of each table, as they were counted.
+    pub tables: Vec<TableCount>,
+    /// The object that lists all objects, a line of JSON ([`NativeObject`]) for each.
+    pub listing: SmallObject,
+}
+
+/// An object that AWS wrote, in the listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NativeObject {
+    /// Its key.
+    pub key: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its content, lowercase hex.
+    pub sha256: String,
+    /// Its ETag, as S3 shows it.
+    pub etag: String,
+    /// Items or rows in it; absent where it holds none by its nature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
+}
+
+/// Rows of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TableCount {
+    /// The table, with its schema or database: `public.orders`.
+    pub name: String,
+    /// Its rows.
+    pub rows: u64,
 }
 
 /// The disk that was read.
@@ -99,6 +213,8 @@ pub enum Method {
     Tar,
     /// The raw bytes of the partition or disk.
     Image,
+    /// What the engine's own dump tool wrote.
+    Dump,
 }
 
 /// One archive or image.
@@ -109,7 +225,7 @@ pub struct Artifact {
     pub name: String,
     /// Its object key, or its path within a `file://` destination.
     pub key: String,
-    /// Tar or image.
+    /// Tar, image or dump.
     pub method: Method,
     /// Why an image replaces a tar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,9 +238,9 @@ pub struct Artifact {
     pub member_bytes: u64,
     /// Size of the object.
     pub bytes: u64,
-    /// Size of the tar stream or image within.
+    /// Size of the tar stream, image or dump within.
     pub uncompressed_bytes: u64,
-    /// Tar entries, or image blocks.
+    /// Tar entries, or blocks of an image or dump.
     pub entries: u64,
     /// SHA-256 of the object, lowercase hex.
     pub sha256: String,
@@ -132,17 +248,62 @@ pub struct Artifact {
     pub uncompressed_sha256: String,
     /// CRC64NVME of the whole object in base64, as S3 shows it.
     pub crc64nvme: String,
-    /// The file index (tar) or block index (image).
+    /// The file index (tar) or block index (image, dump).
     pub index: SmallObject,
     /// Where on the disk it came from.
-    pub source: Source,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// What of the database it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dump: Option<Dump>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
-    /// Bytes read from the disk for it.
+    /// Bytes read from the disk or from the dump tool for it.
     pub bytes_read: u64,
     /// Paths of sockets, which tar cannot hold (lossy UTF-8).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sockets: Vec<String>,
+}
+
+/// What of a database server a dump holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dump {
+    /// How it is written.
+    pub format: DumpFormat,
+    /// What it holds.
+    pub content: DumpContent,
+    /// The database; absent where it holds what belongs to the whole server, or all databases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Objects in it: entries of a custom-format archive, statements that create something in SQL.
+    pub objects: u64,
+    /// Rows of each table whose rows it holds.
+    pub tables: Vec<TableCount>,
+}
+
+/// How a dump is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DumpFormat {
+    /// `pg_dump`'s custom format, for `pg_restore`.
+    Custom,
+    /// SQL, for the engine's client.
+    Sql,
+}
+
+/// What a dump holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DumpContent {
+    /// Roles or users and what they are granted.
+    Globals,
+    /// A database, or all of them.
+    Databases,
+    /// A database without the rows of its largest tables.
+    WithoutLargeTables,
+    /// The rows of one large table.
+    LargeTable,
 }
 
 /// A partition, or the whole disk.
@@ -181,10 +342,18 @@ pub struct Skipped {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cost {
-    /// Size of the restored volume times the time from its creation to the end of the export.
+    /// Size of the restored volume, or of the database's storage, times the time from its creation to the end of the export.
     pub volume_gib_hours: f64,
+    /// Hours that a restored database instance was there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub instance_hours: f64,
     /// Seconds that the worker ran.
     pub worker_seconds: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// A manifest that must not be believed.
@@ -229,7 +398,9 @@ impl Manifest {
     /// Where a copied bucket begins, when the manifest lies in `directory`, and the prefix of the manifest within it: its keys are paths
     /// below that root. An export to `file://` is its own root, with the prefix `""`.
     pub fn root_of<'a>(&self, directory: &'a Path) -> (&'a Path, &str) {
-        let prefix = self.artifacts.first().and_then(|artifact| artifact.key.strip_suffix(artifact.name.as_str()));
+        let of_artifact = self.artifacts.first().and_then(|artifact| artifact.key.strip_suffix(artifact.name.as_str()));
+        let of_native = self.native.as_ref().and_then(|native| native.listing.key.strip_suffix(NATIVE_LISTING));
+        let prefix = of_artifact.or(of_native);
         match prefix {
             Some(prefix) if directory.ends_with(prefix) => {
                 let folders = prefix.matches('/').count();
@@ -256,15 +427,21 @@ impl Manifest {
             if artifact.bytes == 0 || artifact.member_bytes == 0 {
                 return contradiction(format!("{name} is said to have no bytes or no members"));
             }
-            if artifact.method == Method::Image && artifact.uncompressed_bytes != artifact.source.size_bytes {
-                return contradiction(format!(
-                    "the image {name} has {} bytes, its source {}",
-                    artifact.uncompressed_bytes, artifact.source.size_bytes
-                ));
-            }
-            let end = artifact.source.offset_bytes.checked_add(artifact.source.size_bytes);
-            if end.is_none_or(|end| end > self.source.size_bytes) {
-                return contradiction(format!("the source of {name} ends beyond the disk"));
+            match (&artifact.source, &artifact.dump, artifact.method) {
+                (Some(source), None, Method::Tar | Method::Image) => {
+                    if artifact.method == Method::Image && artifact.uncompressed_bytes != source.size_bytes {
+                        return contradiction(format!(
+                            "the image {name} has {} bytes, its source {}",
+                            artifact.uncompressed_bytes, source.size_bytes
+                        ));
+                    }
+                    let end = source.offset_bytes.checked_add(source.size_bytes);
+                    if end.is_none_or(|end| end > self.source.size_bytes()) {
+                        return contradiction(format!("the source of {name} ends beyond the disk"));
+                    }
+                }
+                (None, Some(_), Method::Dump) => {}
+                _ => return contradiction(format!("{name} is neither of a disk nor of a database")),
             }
             for (what, hex) in [
                 ("sha256", &artifact.sha256),
@@ -276,7 +453,12 @@ impl Manifest {
                 }
             }
         }
-        if self.artifacts.is_empty() && self.skipped.is_empty() {
+        if let Some(native) = &self.native
+            && (!native.prefix.starts_with(prefix) || !native.listing.key.starts_with(prefix))
+        {
+            return contradiction(format!("what AWS wrote is said to be at {}, outside {prefix}", native.prefix));
+        }
+        if self.artifacts.is_empty() && self.skipped.is_empty() && self.native.is_none() {
             return contradiction("it lists neither artifacts nor a reason why there are none".into());
         }
         Ok(())

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, AvailabilityZone, BucketName, ExecutionArn, ExportId, SnapshotId, VolumeId, hex_prefix};
+use crate::id::{AccountId, AvailabilityZone, BucketName, ExecutionArn, ExportId, VolumeId, hex_prefix};
 use crate::key::{MANIFEST, Prefix};
 use crate::recovery_point::RecoveryPoint;
+use crate::source::Source;
 
 /// The only schema version so far.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -64,9 +65,9 @@ pub struct Plan {
     pub latest_key: String,
     /// The claim.
     pub claim_key: String,
-    /// The disks. Never empty.
-    pub volumes: Vec<PlannedVolume>,
-    /// Zones in which volumes may be made, in the order in which they are tried. Never empty.
+    /// What is restored and exported by itself. Never empty.
+    pub units: Vec<Unit>,
+    /// Zones in which volumes and databases may be made, in the order in which they are tried. Never empty.
     pub placements: Vec<Placement>,
     /// How volumes are made.
     pub volume_options: VolumeOptions,
@@ -86,26 +87,18 @@ pub struct Plan {
     /// The operator's own tags, put on restored volumes beside ours.
     #[serde(default)]
     pub resource_tags: BTreeMap<String, String>,
-    /// Until when every volume must be usable.
-    pub restore_deadline: Timestamp,
     /// The shortest wait between two looks at something that takes time.
     pub poll_seconds: u32,
 }
 
-/// One disk of the recovery point.
+/// One piece of the recovery point: a volume, a database server, a table. It is restored, exported and verified by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PlannedVolume {
-    /// Its name within the export: the source volume's id, or the snapshot's where that says nothing.
+pub struct Unit {
+    /// Its name within the export: the source volume's id, the database's or the table's name.
     pub key: String,
-    /// The snapshot from which the volume is made.
-    pub snapshot_id: SnapshotId,
-    /// Its size in GiB.
-    pub size_gib: u32,
-    /// The device name in the AMI.
-    pub device_name: Option<String>,
-    /// The key that encrypts the snapshot.
-    pub kms_key_id: Option<String>,
+    /// What it is made of, and how.
+    pub source: Source,
     /// What its artifacts' keys begin with.
     pub prefix: Prefix,
     /// What its indexes' keys begin with.
@@ -114,6 +107,8 @@ pub struct PlannedVolume {
     pub export_job_name: String,
     /// Name of the Batch job that verifies it.
     pub verify_job_name: String,
+    /// How long it may take until there is something that the worker can read.
+    pub restore_timeout_seconds: u32,
     /// How long one attempt of the export may take.
     pub export_timeout_seconds: u32,
     /// How long one attempt of the verification may take.
@@ -195,62 +190,100 @@ impl VerifyMode {
     }
 }
 
+/// What a restore made, for the worker to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Restored {
+    /// A volume.
+    #[serde(rename_all = "camelCase")]
+    Volume {
+        /// It.
+        volume_id: VolumeId,
+    },
+    /// A database server that answers.
+    Database {
+        /// Its host name.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+    /// Objects that AWS itself wrote into the bucket.
+    Objects {
+        /// What their keys begin with.
+        prefix: String,
+    },
+}
+
 /// What all names of one execution's work on an export begin with: Batch jobs are found by it.
 pub fn job_name_prefix(export_id: &ExportId, execution: &ExecutionArn) -> String {
     format!("{export_id}-{}-", execution.short())
 }
 
+/// Whose a name is that begins as [`job_name_prefix`] makes it: the export, and the installation
+/// ([`installation`](crate::id::installation)).
+pub fn owner_of_name(name: &str) -> Option<(ExportId, &str)> {
+    const EXPORT_ID: usize = "exp-".len() + 20;
+    let (export, rest) = name.split_at_checked(EXPORT_ID)?;
+    let execution = rest.strip_prefix('-')?.split('-').next()?;
+    let installation = execution.get(..6).filter(|_| execution.len() == 14)?;
+    Some((export.parse().ok()?, installation))
+}
+
 impl Plan {
+    /// The unit of that key.
+    pub fn unit(&self, key: &str) -> Option<&Unit> {
+        self.units.iter().find(|unit| unit.key == key)
+    }
+
     /// What the names of this execution's Batch jobs begin with.
     pub fn job_name_prefix(&self) -> String {
         job_name_prefix(&self.export_id, &self.execution)
     }
 
-    /// The token that makes `CreateVolume` idempotent: a retry within the execution reuses it, another execution, volume or zone
-    /// has another. EC2 takes up to 64 ASCII characters.
-    pub fn client_token(&self, volume: &PlannedVolume, zone: &AvailabilityZone) -> String {
-        let seed = format!("{}\n{}\n{}\n{zone}", self.export_id, self.execution, volume.key);
+    /// The token that makes a creating call idempotent: a retry within the execution reuses it, another execution, unit or zone
+    /// has another. EC2 takes up to 64 ASCII characters, DynamoDB 36 and more.
+    pub fn client_token(&self, unit: &Unit, zone: &str) -> String {
+        let seed = format!("{}\n{}\n{}\n{zone}", self.export_id, self.execution, unit.key);
         format!("backup-export-{}", hex_prefix(seed.as_bytes(), 20))
     }
 
-    /// The worker's arguments that export `volume` from the volume made for it.
-    pub fn export_command(&self, volume: &PlannedVolume, volume_id: &VolumeId) -> Vec<String> {
-        let part_bytes = crate::part::PartPlan::for_source(volume.size_bytes())
+    /// The worker's arguments that export `unit` from what `restored` made of it.
+    pub fn export_command(&self, unit: &Unit, restored: &Restored) -> Vec<String> {
+        let mut command: Vec<String> = match restored {
+            Restored::Volume { volume_id } => vec!["volume".into(), "--volume-id".into(), volume_id.to_string()],
+            Restored::Database { host, port } => {
+                vec!["database".into(), "--host".into(), host.clone(), "--port".into(), port.to_string()]
+            }
+            Restored::Objects { prefix } => vec!["record".into(), "--objects".into(), self.s3_uri(prefix)],
+        };
+        let mut option = |name: &str, value: String| command.extend([name.to_owned(), value]);
+        option("--dest", self.s3_uri(unit.prefix.as_str()));
+        option("--plan", self.s3_uri(&self.claim_key));
+        option("--unit-key", unit.key.clone());
+        option("--bucket-owner", self.bucket_owner.to_string());
+        if matches!(restored, Restored::Objects { .. }) {
+            return command;
+        }
+        let size_bytes = unit.source.size_bytes();
+        let part_bytes = crate::part::PartPlan::for_source(size_bytes)
             .ok()
             .and_then(|plan| plan.part_bytes(1))
             .unwrap_or(crate::part::MAX_PART_BYTES);
-        [
-            "volume",
-            "--volume-id",
-            volume_id.as_str(),
-            "--dest",
-            &self.s3_uri(volume.prefix.as_str()),
-            "--plan",
-            &self.s3_uri(&self.claim_key),
-            "--volume-key",
-            &volume.key,
-            "--bucket-owner",
-            self.bucket_owner.as_str(),
-            "--codec",
-            &self.worker_options.codec,
-            "--level",
-            &self.worker_options.level.to_string(),
-            "--readers",
-            &self.worker_options.readers.to_string(),
-            "--part-bytes",
-            &part_bytes.to_string(),
-            "--expect-bytes",
-            &volume.size_bytes().to_string(),
-        ]
-        .map(str::to_owned)
-        .to_vec()
+        option("--codec", self.worker_options.codec.clone());
+        option("--level", self.worker_options.level.to_string());
+        option("--part-bytes", part_bytes.to_string());
+        if matches!(restored, Restored::Volume { .. }) {
+            option("--readers", self.worker_options.readers.to_string());
+            option("--expect-bytes", size_bytes.to_string());
+        }
+        command
     }
 
-    /// The worker's arguments that verify the export of `volume`.
-    pub fn verify_command(&self, volume: &PlannedVolume) -> Vec<String> {
+    /// The worker's arguments that verify the export of `unit`.
+    pub fn verify_command(&self, unit: &Unit) -> Vec<String> {
         [
             "verify",
-            &self.s3_uri(&volume.manifest_key()),
+            &self.s3_uri(&unit.manifest_key()),
             "--mode",
             self.verify.name(),
             "--bucket-owner",
@@ -267,24 +300,19 @@ impl Plan {
     /// How long to wait before look number `turn` (from 0) at something that takes time.
     ///
     /// Waits double to a minute. A Step Functions execution may have 25,000 events and one turn takes about ten, so with
-    /// many volumes the waits grow further: all volumes together look at most a thousand times within `within_seconds`.
+    /// many units the waits grow further: all units together look at most a thousand times within `within_seconds`.
     pub fn wait_seconds(&self, turn: u32, within_seconds: u32) -> u32 {
         const TURNS: u32 = 1_000;
         let doubled = self.poll_seconds.saturating_mul(1 << turn.min(6));
-        let volumes = u32::try_from(self.volumes.len()).unwrap_or(TURNS).max(1);
-        let least = within_seconds / (TURNS / volumes).max(1);
+        let units = u32::try_from(self.units.len()).unwrap_or(TURNS).max(1);
+        let least = within_seconds / (TURNS / units).max(1);
         doubled.min(60.max(self.poll_seconds)).max(least).max(1)
     }
 }
 
-impl PlannedVolume {
-    /// The manifest whose existence means that this volume is exported.
+impl Unit {
+    /// The manifest whose existence means that this unit is exported.
     pub fn manifest_key(&self) -> String {
         self.prefix.key(MANIFEST)
-    }
-
-    /// Its size in bytes.
-    pub fn size_bytes(&self) -> u64 {
-        u64::from(self.size_gib) << 30
     }
 }

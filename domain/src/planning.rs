@@ -3,18 +3,23 @@
 //! Whatever cannot be exported is refused here, before anything is created, with an error that names the thing and the
 //! remedy.
 
+pub mod database;
+mod disk;
+mod table;
+
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::arn::{RecoveryPointArn, RecoveryPointKind, account_in, resource_name};
 use crate::event::ExportRequest;
 use crate::failure::Kind;
 use crate::id::{AccountId, ExecutionArn, ExportId, SnapshotId, VaultName, VolumeId, hex_prefix};
-use crate::key::{Subject, claim_key, segment};
-use crate::plan::{Placement, Plan, PlannedVolume, SCHEMA_VERSION, VerifyMode, job_name_prefix};
+use crate::key::{Subject, claim_key};
+use crate::plan::{Placement, Plan, SCHEMA_VERSION, Unit, VerifyMode, job_name_prefix};
 use crate::recovery_point::{Image, RecoveryPoint};
 use crate::settings::Settings;
+use crate::source::Source;
 
 /// What AWS Backup and EC2 say of the recovery point.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +46,54 @@ pub struct Facts {
     pub tags: BTreeMap<String, String>,
     /// The AMI of an EC2 recovery point.
     pub image: Option<ImageFacts>,
-    /// The snapshots that it is made of.
+    /// The EBS snapshots that it is made of.
     pub snapshots: Vec<SnapshotFacts>,
+    /// The RDS snapshot, of RDS and Aurora.
+    pub database: Option<DatabaseFacts>,
+    /// The backup, of DynamoDB.
+    pub table: Option<TableFacts>,
+}
+
+/// What RDS says of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseFacts {
+    /// `available`, `creating`, `failed` …
+    pub status: String,
+    /// Whether it is a cluster's snapshot.
+    pub is_cluster: bool,
+    /// `postgres`, `oracle-ee`, `docdb` …
+    pub engine: String,
+    /// `15.7`.
+    pub engine_version: String,
+    /// Allocated storage in GiB.
+    pub size_gib: u32,
+    /// Name of the master user.
+    pub master_user: String,
+    /// The key that encrypts it.
+    pub kms_key_id: Option<String>,
+    /// Storage type of the instance.
+    pub storage_type: Option<String>,
+    /// Classes of the settings in which this engine and version can be ordered, in the settings' order, each with the storage types that it
+    /// takes. Empty when nobody asked.
+    pub orderable: Vec<Orderable>,
+}
+
+/// An instance class that can be ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orderable {
+    /// `db.m7g.large`.
+    pub class: String,
+    /// `gp3`, `aurora` …
+    pub storage_types: Vec<String>,
+}
+
+/// What DynamoDB says of a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableFacts {
+    /// `AVAILABLE`, `CREATING`, `DELETED`; absent where AWS Backup keeps it and DynamoDB knows nothing of it.
+    pub status: Option<String>,
+    /// Its size.
+    pub size_bytes: Option<u64>,
 }
 
 /// What EC2 says of an AMI.
@@ -100,6 +151,8 @@ fn refuse<T>(kind: Kind, message: String) -> Result<T, Refusal> {
 
 /// Slowest rate that an export is allowed for: a volume that loads each block at first touch.
 const EXPORT_MIB_PER_SECOND: u32 = 8;
+/// Slowest rate that a dump is allowed for: the same, and an engine that formats every row.
+const DUMP_MIB_PER_SECOND: u32 = 4;
 /// Slowest rate that a verification is allowed for.
 const VERIFY_MIB_PER_SECOND: u32 = 20;
 /// What is allowed for besides: pulling the image, attaching, mounting.
@@ -110,25 +163,58 @@ const QUEUE_SECONDS: u32 = 6 * 3_600;
 /// Refuses what can be refused by the ARN alone, before anything is asked about it.
 pub fn check_type(arn: &RecoveryPointArn) -> Result<(), Refusal> {
     let what = match arn.kind() {
-        RecoveryPointKind::EbsSnapshot(_) | RecoveryPointKind::Ec2Image(_) => return Ok(()),
-        RecoveryPointKind::RdsSnapshot(_) => "an RDS snapshot".to_owned(),
-        RecoveryPointKind::RdsClusterSnapshot(_) => "an Aurora, DocumentDB or Neptune cluster snapshot".to_owned(),
-        RecoveryPointKind::DynamoDbBackup { .. } => "a DynamoDB backup".to_owned(),
-        RecoveryPointKind::Vaulted(_) => {
-            "a recovery point in AWS Backup's own form (EFS, S3, DynamoDB and others)".to_owned()
-        }
-        RecoveryPointKind::Continuous(_) => "a continuous (point-in-time) recovery point".to_owned(),
+        RecoveryPointKind::EbsSnapshot(_)
+        | RecoveryPointKind::Ec2Image(_)
+        | RecoveryPointKind::RdsSnapshot(_)
+        | RecoveryPointKind::RdsClusterSnapshot(_)
+        | RecoveryPointKind::DynamoDbBackup { .. }
+        // Whose type only AWS Backup knows.
+        | RecoveryPointKind::Vaulted(_) => return Ok(()),
+        RecoveryPointKind::Continuous(_) => "a continuous (point-in-time) recovery point, of which there is no file: \
+             export a snapshot of the same resource (a backup rule without continuous backup makes them)"
+            .to_owned(),
         RecoveryPointKind::Unknown { service, .. } => {
-            format!("a recovery point of the service {service:?}")
+            format!("a recovery point of the service {service:?}: {EXCLUDE}")
         }
     };
-    refuse(
-        Kind::UnsupportedResourceType,
-        format!(
-            "{arn} is {what}, which this version cannot export: it exports EBS snapshots and EC2 images; exclude the \
-             resource type from the rule that starts exports"
-        ),
-    )
+    refuse(Kind::UnsupportedResourceType, format!("{arn} is {what}; {CAN_EXPORT}"))
+}
+
+const EXCLUDE: &str = "exclude the resource type from the rule that starts exports";
+const CAN_EXPORT: &str = "this version exports EBS, EC2, RDS, Aurora and DynamoDB; the recovery point is kept";
+
+/// Refuses a recovery point in AWS Backup's own form, unless it is of DynamoDB.
+fn check_vaulted(arn: &RecoveryPointArn, resource_type: &str) -> Result<(), Refusal> {
+    let needed = match resource_type {
+        "DynamoDB" => return Ok(()),
+        "EFS" => "an EFS recovery point: it can be restored to a new file system, from which AWS DataSync copies to S3",
+        "S3" => "an S3 recovery point: it can be restored to a bucket, where its objects are files already",
+        "FSx" => "an FSx recovery point: it can be restored to a file system, from which AWS DataSync copies to S3",
+        "Redshift" | "Redshift Serverless" => {
+            "a Redshift recovery point: it can be restored to a cluster, whose tables UNLOAD writes to S3"
+        }
+        "Timestream" => "a Timestream recovery point: it can be restored to a table, which UNLOAD writes to S3",
+        "VirtualMachine" => {
+            "a virtual machine: it can be restored to an EBS volume, of which AWS Backup then makes a snapshot"
+        }
+        "SAP HANA on Amazon EC2" => "a SAP HANA database: it can be restored to its system alone, by backint",
+        "CloudFormation" => "a composite recovery point: each of the recovery points in it can be exported by itself",
+        "Storage Gateway" => {
+            "a Storage Gateway volume: restored to EBS, it can be backed up and exported as an EBS snapshot"
+        }
+        _ => "in AWS Backup's own form, which nothing but a restore of AWS Backup can read",
+    };
+    refuse(Kind::UnsupportedResourceType, format!("{arn} ({resource_type}) is {needed}; {EXCLUDE}, {CAN_EXPORT}"))
+}
+
+/// One piece of a recovery point, before it has its place in the bucket.
+pub(crate) struct Piece {
+    /// Its name within the export.
+    key: String,
+    /// Whether its objects lie in a folder of that name.
+    in_folder: bool,
+    /// What it is made of.
+    source: Source,
 }
 
 /// Makes the plan of `execution` for the recovery point of `request`.
@@ -143,9 +229,25 @@ pub fn plan(
     check_type(arn)?;
     check_usable(request, facts)?;
     check_deletion(arn, settings)?;
-    let disks = disks(arn, facts)?;
-    let recovery_point = describe(arn, facts, &disks);
     let export_id = ExportId::derive(arn, request.generation);
+    let names = job_name_prefix(&export_id, execution);
+    let (pieces, ephemeral) = match arn.kind() {
+        RecoveryPointKind::RdsSnapshot(_) | RecoveryPointKind::RdsClusterSnapshot(_) => {
+            (vec![database::piece(arn, facts, settings, &names)?], Vec::new())
+        }
+        RecoveryPointKind::DynamoDbBackup { .. } | RecoveryPointKind::Vaulted(_) => {
+            check_vaulted(arn, &facts.resource_type)?;
+            (vec![table::piece(arn, facts, settings, &names)?], Vec::new())
+        }
+        RecoveryPointKind::EbsSnapshot(_)
+        | RecoveryPointKind::Ec2Image(_)
+        | RecoveryPointKind::Continuous(_)
+        | RecoveryPointKind::Unknown { .. } => {
+            let disk::Disks { pieces, ephemeral } = disk::disks(arn, facts)?;
+            (pieces, ephemeral)
+        }
+    };
+    let recovery_point = describe(arn, facts, &ephemeral);
     let subject = Subject {
         export_id: &export_id,
         recovery_point: arn,
@@ -156,40 +258,7 @@ pub fn plan(
         resource: &recovery_point.resource_id,
         generation: request.generation,
     };
-    let limit = settings.export_timeout_hours.saturating_mul(3_600);
-    let names = job_name_prefix(&export_id, execution);
-    let volumes = disks
-        .volumes
-        .iter()
-        .map(|disk| {
-            let mib = disk.snapshot.size_gib.saturating_mul(1_024);
-            let attempt = |rate: u32| (BASE_SECONDS + mib / rate).min(limit);
-            let task = |attempt: u32| attempt.saturating_mul(2).saturating_add(QUEUE_SECONDS);
-            let export_timeout_seconds = attempt(EXPORT_MIB_PER_SECOND);
-            let verify_timeout_seconds = attempt(VERIFY_MIB_PER_SECOND);
-            // An image's volumes lie in folders even when there is only one, so that the layout tells the type.
-            let folder = disks.is_image.then_some(disk.key.as_str());
-            PlannedVolume {
-                key: disk.key.clone(),
-                snapshot_id: disk.snapshot.id.clone(),
-                size_gib: disk.snapshot.size_gib,
-                device_name: disk.device_name.clone(),
-                kms_key_id: disk.snapshot.kms_key_id.clone(),
-                prefix: match folder {
-                    Some(folder) => subject.data_prefix().folder(folder),
-                    None => subject.data_prefix(),
-                },
-                index_prefix: subject.index_prefix(folder),
-                export_job_name: format!("{names}{}-export", disk.key),
-                verify_job_name: format!("{names}{}-verify", disk.key),
-                export_timeout_seconds,
-                verify_timeout_seconds,
-                export_task_seconds: task(export_timeout_seconds),
-                verify_task_seconds: task(verify_timeout_seconds),
-            }
-        })
-        .collect();
-    let restore = SignedDuration::from_mins(i64::from(settings.restore_timeout_minutes));
+    let units = pieces.into_iter().map(|piece| unit(piece, &subject, settings, &names)).collect();
     Ok(Plan {
         schema_version: SCHEMA_VERSION,
         execution: execution.clone(),
@@ -201,7 +270,7 @@ pub fn plan(
         catalog_key: subject.catalog_key(),
         latest_key: subject.latest_key(),
         claim_key: claim_key(&export_id),
-        volumes,
+        units,
         placements: placements(&export_id, settings),
         volume_options: settings.volume.clone(),
         worker_options: settings.worker.clone(),
@@ -211,11 +280,57 @@ pub fn plan(
         delete_recovery_point: settings.delete_recovery_point,
         retention: settings.retention.clone(),
         resource_tags: settings.resource_tags.clone(),
-        restore_deadline: now.checked_add(restore).unwrap_or(Timestamp::MAX),
         poll_seconds: settings.poll_seconds,
         recovery_point,
         export_id,
     })
+}
+
+fn unit(piece: Piece, subject: &Subject<'_>, settings: &Settings, names: &str) -> Unit {
+    let Piece { key, in_folder, source } = piece;
+    let limit = settings.export_timeout_hours.saturating_mul(3_600);
+    let mib = u32::try_from(source.size_bytes() >> 20).unwrap_or(u32::MAX);
+    let attempt = |rate: u32| BASE_SECONDS.saturating_add(mib / rate).min(limit);
+    let task = |attempt: u32| attempt.saturating_mul(2).saturating_add(QUEUE_SECONDS);
+    let (export_timeout_seconds, verify_timeout_seconds, restore_timeout_seconds) = match &source {
+        Source::Volume(_) => {
+            (attempt(EXPORT_MIB_PER_SECOND), attempt(VERIFY_MIB_PER_SECOND), settings.restore_timeout_minutes * 60)
+        }
+        // What Aurora and DynamoDB say of a size need not be what is to be read.
+        Source::Database(database) => {
+            let restore = settings.database.restore_timeout_hours.saturating_mul(3_600);
+            if database.engine.is_aurora() {
+                (limit, limit, restore)
+            } else {
+                (attempt(DUMP_MIB_PER_SECOND), attempt(VERIFY_MIB_PER_SECOND), restore)
+            }
+        }
+        Source::SnapshotExport(_) | Source::Table(_) => {
+            (limit, limit, settings.native_export_timeout_hours.saturating_mul(3_600))
+        }
+    };
+    let folder = in_folder.then_some(key.as_str());
+    Unit {
+        prefix: match folder {
+            Some(folder) => subject.data_prefix().folder(folder),
+            None => subject.data_prefix(),
+        },
+        index_prefix: subject.index_prefix(folder),
+        export_job_name: format!("{names}{}-export", job_name_part(&key)),
+        verify_job_name: format!("{names}{}-verify", job_name_part(&key)),
+        restore_timeout_seconds,
+        export_timeout_seconds,
+        verify_timeout_seconds,
+        export_task_seconds: task(export_timeout_seconds),
+        verify_task_seconds: task(verify_timeout_seconds),
+        source,
+        key,
+    }
+}
+
+/// A Batch job's name takes 128 of these characters; a table's name may have 255 and dots.
+fn job_name_part(key: &str) -> String {
+    key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' }).take(64).collect()
 }
 
 fn check_usable(request: &ExportRequest, facts: &Facts) -> Result<(), Refusal> {
@@ -265,121 +380,7 @@ fn check_deletion(arn: &RecoveryPointArn, settings: &Settings) -> Result<(), Ref
     Ok(())
 }
 
-struct Disk<'a> {
-    key: String,
-    device_name: Option<String>,
-    snapshot: &'a SnapshotFacts,
-}
-
-struct Disks<'a> {
-    is_image: bool,
-    volumes: Vec<Disk<'a>>,
-    ephemeral: Vec<String>,
-}
-
-fn disks<'a>(arn: &RecoveryPointArn, facts: &'a Facts) -> Result<Disks<'a>, Refusal> {
-    let snapshot = |id: &SnapshotId| {
-        let found = facts.snapshots.iter().find(|snapshot| snapshot.id == *id);
-        match found {
-            Some(snapshot) => check_snapshot(arn, snapshot).map(|()| snapshot),
-            None => refuse(
-                Kind::RecoveryPointNotUsable,
-                format!("the snapshot {id} of {arn} does not exist any more, or is not shared with this account"),
-            ),
-        }
-    };
-    if let RecoveryPointKind::EbsSnapshot(id) = arn.kind() {
-        let snapshot = snapshot(id)?;
-        return Ok(Disks {
-            is_image: false,
-            volumes: vec![Disk {
-                key: source_volume(snapshot).unwrap_or_else(|| id.to_string()),
-                device_name: None,
-                snapshot,
-            }],
-            ephemeral: Vec::new(),
-        });
-    }
-    let Some(image) = &facts.image else {
-        return refuse(
-            Kind::RecoveryPointNotUsable,
-            format!("the image of {arn} does not exist any more: AWS Backup still lists it, but EC2 does not"),
-        );
-    };
-    // A disabled image cannot be launched, but its snapshots are whole.
-    if !matches!(image.state.as_str(), "available" | "disabled") {
-        return refuse(Kind::RecoveryPointNotUsable, format!("the image of {arn} is {}, not available", image.state));
-    }
-    let mut volumes = Vec::new();
-    let mut ephemeral = Vec::new();
-    for device in &image.devices {
-        match &device.snapshot_id {
-            Some(id) => volumes.push((device, snapshot(id)?)),
-            None => ephemeral.push(device.name.clone()),
-        }
-    }
-    if volumes.is_empty() {
-        return refuse(
-            Kind::RecoveryPointNotUsable,
-            format!("the image of {arn} has no EBS volumes, so there is nothing to export"),
-        );
-    }
-    let volumes = volumes
-        .iter()
-        .map(|(device, snapshot)| Disk {
-            key: disk_key(&volumes, device, snapshot),
-            device_name: Some(device.name.clone()),
-            snapshot,
-        })
-        .collect();
-    Ok(Disks { is_image: true, volumes, ephemeral })
-}
-
-/// The source volume, unless it is the placeholder that copied snapshots name.
-fn source_volume(snapshot: &SnapshotFacts) -> Option<String> {
-    let volume = snapshot.volume_id.as_ref()?;
-    (!volume.is_placeholder()).then(|| volume.to_string())
-}
-
-/// A key that no other disk of the image has: the source volume, else the snapshot, else snapshot and device.
-fn disk_key(disks: &[(&DeviceFacts, &SnapshotFacts)], device: &DeviceFacts, snapshot: &SnapshotFacts) -> String {
-    let times = |is_same: &dyn Fn(&SnapshotFacts) -> bool| disks.iter().filter(|(_, other)| is_same(other)).count();
-    match source_volume(snapshot) {
-        Some(volume) if times(&|other| other.volume_id == snapshot.volume_id) == 1 => volume,
-        _ if times(&|other| other.id == snapshot.id) == 1 => snapshot.id.to_string(),
-        _ => {
-            let device = device.name.rsplit('/').next().unwrap_or_default();
-            format!("{}-{}", snapshot.id, segment(device))
-        }
-    }
-}
-
-fn check_snapshot(arn: &RecoveryPointArn, snapshot: &SnapshotFacts) -> Result<(), Refusal> {
-    let id = &snapshot.id;
-    if snapshot.storage_tier == "archive" {
-        return refuse(
-            Kind::RecoveryPointArchived,
-            format!(
-                "the snapshot {id} of {arn} lies in the archive tier: restore it first (aws ec2 restore-snapshot-tier \
-                 --snapshot-id {id} --temporary-restore-days 7), wait until its storage tier is standard, then start the \
-                 export again"
-            ),
-        );
-    }
-    if snapshot.state != "completed" {
-        let why = snapshot.state_message.as_deref().map(|message| format!(" ({message})")).unwrap_or_default();
-        return refuse(
-            Kind::RecoveryPointNotUsable,
-            format!(
-                "the snapshot {id} of {arn} is {}{why}, not completed: start the export again when it is",
-                snapshot.state
-            ),
-        );
-    }
-    Ok(())
-}
-
-fn describe(arn: &RecoveryPointArn, facts: &Facts, disks: &Disks<'_>) -> RecoveryPoint {
+fn describe(arn: &RecoveryPointArn, facts: &Facts, ephemeral: &[String]) -> RecoveryPoint {
     let resource_id = resource_name(&facts.resource_arn)
         .filter(|name| *name != "vol-ffffffff")
         .map_or_else(|| arn.short_id(), str::to_owned);
@@ -396,10 +397,7 @@ fn describe(arn: &RecoveryPointArn, facts: &Facts, disks: &Disks<'_>) -> Recover
         tags: facts.tags.clone(),
         encrypted: facts.encrypted,
         size_bytes: facts.size_bytes,
-        image: facts
-            .image
-            .as_ref()
-            .map(|facts| Image { ephemeral_devices: disks.ephemeral.clone(), ..facts.image.clone() }),
+        image: facts.image.as_ref().map(|facts| Image { ephemeral_devices: ephemeral.to_vec(), ..facts.image.clone() }),
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Booleans are `true` and `false` and nothing else: a `"False"` that turned deletion on would destroy backups.
 
+mod database;
 mod environment;
 
 use std::collections::BTreeMap;
 
+pub use self::database::{DatabaseMethod, DatabaseSettings, TableNative, TableSettings, parameter_path};
 pub use self::environment::{Environment, InvalidSettings};
 use crate::id::{AccountId, AvailabilityZone, BucketName};
 use crate::plan::{Retention, VerifyMode, VolumeOptions, WorkerOptions};
@@ -36,8 +38,14 @@ pub struct Settings {
     pub worker: WorkerOptions,
     /// `VOLUME_…`.
     pub volume: VolumeOptions,
-    /// `RESTORE_TIMEOUT_MINUTES`.
+    /// `DATABASE_…`, `SNAPSHOT_EXPORT_…`.
+    pub database: DatabaseSettings,
+    /// `DYNAMODB_…`, `RESTORE_JOB_ROLE_ARN`.
+    pub table: TableSettings,
+    /// `RESTORE_TIMEOUT_MINUTES`: of volumes.
     pub restore_timeout_minutes: u32,
+    /// `NATIVE_EXPORT_TIMEOUT_HOURS`: how long AWS may take for an export of its own, with the restore before it and the waiting for a slot.
+    pub native_export_timeout_hours: u32,
     /// `EXPORT_TIMEOUT_HOURS`: the longest that one attempt at one volume may take, whatever its size.
     pub export_timeout_hours: u32,
     /// `POLL_SECONDS`.
@@ -69,8 +77,11 @@ impl Settings {
         let resource_tags = resource_tags(&mut env);
         let worker = worker(&mut env);
         let volume = volume(&mut env);
+        let database = database::databases(&mut env);
+        let table = database::tables(&mut env);
         // A snapshot becomes a volume in seconds; the hour is for a service that has a bad day.
         let restore = env.number("RESTORE_TIMEOUT_MINUTES", 1, 1_440).unwrap_or(60);
+        let native_export = env.number("NATIVE_EXPORT_TIMEOUT_HOURS", 1, 168).unwrap_or(72);
         let export = env.number("EXPORT_TIMEOUT_HOURS", 1, 168).unwrap_or(168);
         let poll = env.number("POLL_SECONDS", 1, 300).unwrap_or(15);
         let settings = (|| {
@@ -86,7 +97,10 @@ impl Settings {
                 resource_tags: resource_tags?,
                 worker: worker?,
                 volume: volume?,
+                database: database?,
+                table: table?,
                 restore_timeout_minutes: restore,
+                native_export_timeout_hours: native_export,
                 export_timeout_hours: export,
                 poll_seconds: poll,
             })
@@ -303,6 +317,31 @@ mod tests {
             assert!(error.problems.iter().any(|problem| problem.contains(name)), "{name}: {error}");
         }
         assert_eq!(error.problems.len(), 8, "{error}");
+    }
+
+    #[test]
+    fn databases_and_tables_are_the_backup_itself_unless_somebody_says_otherwise() {
+        let settings = read(&[]).unwrap();
+        assert_eq!(settings.database.method, DatabaseMethod::Auto);
+        assert_eq!(settings.database.parameter_path, "/backup-export/");
+        assert!(!settings.database.instance_classes.is_empty());
+        assert_eq!(settings.table.native, TableNative::Backup);
+        let classes = read(&[("DATABASE_INSTANCE_CLASSES", r#"["db.m7g.large"]"#)]).unwrap().database.instance_classes;
+        assert_eq!(classes, ["db.m7g.large"]);
+        for (name, wrong) in [
+            ("DATABASE_METHOD", "csv"),
+            ("DATABASE_INSTANCE_CLASSES", "db.m7g.large"),
+            ("DATABASE_INSTANCE_CLASSES", "[]"),
+            ("DATABASE_SECURITY_GROUPS", r#"[""]"#),
+            ("DATABASE_PARAMETER_PATH", "backup-export"),
+            ("DATABASE_PARAMETER_PATH", "/"),
+            ("DATABASE_RESTORE_TIMEOUT_HOURS", "0"),
+            ("DYNAMODB_NATIVE", "live"),
+            ("DYNAMODB_FORMAT", "csv"),
+        ] {
+            let why = problem(&[(name, wrong)]);
+            assert!(why.contains(name), "{wrong}: {why}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use backup_export_domain::event::ExportRequest;
 use backup_export_domain::failure::Kind;
 use backup_export_domain::id::ExecutionArn;
 use backup_export_domain::manifest::Manifest;
-use backup_export_domain::plan::{Decision, Plan, VerifyMode};
+use backup_export_domain::plan::{Decision, Plan, Restored, VerifyMode};
 use backup_export_domain::planning::{DeviceFacts, Facts, ImageFacts, Refusal, SnapshotFacts, plan};
 use backup_export_domain::recovery_point::Image;
 use backup_export_domain::settings::Settings;
@@ -65,6 +65,8 @@ fn ebs() -> (ExportRequest, Facts) {
         tags: BTreeMap::from([("owner".into(), "payments".into())]),
         image: None,
         snapshots: vec![snapshot(SNAPSHOT, Some(VOLUME))],
+        database: None,
+        table: None,
     };
     let arn = format!("arn:aws:ec2:us-east-1::snapshot/{SNAPSHOT}");
     (request(&arn), facts)
@@ -106,7 +108,7 @@ fn make((request, facts): (ExportRequest, Facts), changes: &[(&str, &str)]) -> R
 }
 
 fn keys(plan: &Plan) -> Vec<&str> {
-    plan.volumes.iter().map(|v| v.key.as_str()).collect()
+    plan.units.iter().map(|v| v.key.as_str()).collect()
 }
 
 #[track_caller]
@@ -157,7 +159,7 @@ fn skips_and_cleanings_have_the_documented_shape() {
     let previous = Box::new(make(ebs(), &[]).unwrap());
     let clean = serde_json::to_value(Decision::Clean { previous }).unwrap();
     assert_eq!(clean["decision"], "clean");
-    assert_eq!(clean["previous"]["volumes"][0]["key"], VOLUME);
+    assert_eq!(clean["previous"]["units"][0]["key"], VOLUME);
 }
 
 #[test]
@@ -171,8 +173,9 @@ fn a_claim_of_a_newer_schema_is_not_guessed_at() {
 #[test]
 fn commands_name_everything_that_the_worker_needs() {
     let plan = make(ebs(), &[("CODEC", "zstd"), ("READERS", "32")]).unwrap();
-    let volume = &plan.volumes[0];
-    let command = plan.export_command(volume, &"vol-0ccccccccccccccc0".parse().unwrap());
+    let volume = &plan.units[0];
+    let restored = Restored::Volume { volume_id: "vol-0ccccccccccccccc0".parse().unwrap() };
+    let command = plan.export_command(volume, &restored);
     let prefix = "s3://exports/data/ebs/123456789012/us-east-1/vol-0aaaaaaaaaaaaaaaa/\
                   2026-11-02T030405Z_snap-0123456789abcdef0/";
     assert_eq!(
@@ -185,7 +188,7 @@ fn commands_name_everything_that_the_worker_needs() {
             prefix,
             "--plan",
             &format!("s3://exports/claims/{}.json", plan.export_id),
-            "--volume-key",
+            "--unit-key",
             VOLUME,
             "--bucket-owner",
             "123456789012",
@@ -193,10 +196,10 @@ fn commands_name_everything_that_the_worker_needs() {
             "zstd",
             "--level",
             "3",
-            "--readers",
-            "32",
             "--part-bytes",
             "16777216",
+            "--readers",
+            "32",
             "--expect-bytes",
             "8589934592",
         ]
@@ -211,8 +214,8 @@ fn commands_name_everything_that_the_worker_needs() {
 #[test]
 fn a_retry_reuses_the_client_token_and_nothing_else_does() {
     let plan = make(ebs(), &[]).unwrap();
-    let volume = &plan.volumes[0];
-    let zones: Vec<_> = plan.placements.iter().map(|p| &p.availability_zone).collect();
+    let volume = &plan.units[0];
+    let zones: Vec<&str> = plan.placements.iter().map(|p| p.availability_zone.as_str()).collect();
     let token = plan.client_token(volume, zones[0]);
     assert_eq!(token, plan.client_token(volume, zones[0]));
     assert!(token.is_ascii() && token.len() <= 64, "{token}");
@@ -232,7 +235,7 @@ fn an_image_has_a_folder_for_each_volume_and_notes_what_has_none() {
     );
     let plan = make(input, &[]).unwrap();
     assert_eq!(keys(&plan), [VOLUME, "vol-0dddddddddddddddd"]);
-    for volume in &plan.volumes {
+    for volume in &plan.units {
         assert_eq!(volume.prefix, plan.prefix.folder(&volume.key));
         assert!(volume.index_prefix.as_str().ends_with(&format!("{}-{}-", plan.export_id, volume.key)));
     }
@@ -295,7 +298,7 @@ fn timeouts_grow_with_the_disk_up_to_the_setting() {
     let with_size = |size_gib| {
         let (request, mut facts) = ebs();
         facts.snapshots[0].size_gib = size_gib;
-        make((request, facts), &[("EXPORT_TIMEOUT_HOURS", "24")]).unwrap().volumes.remove(0)
+        make((request, facts), &[("EXPORT_TIMEOUT_HOURS", "24")]).unwrap().units.remove(0)
     };
     let (small, large, huge) = (with_size(1), with_size(100), with_size(16_384));
     assert_eq!(small.export_timeout_seconds, 1_800 + 1_024 / 8);
@@ -306,12 +309,12 @@ fn timeouts_grow_with_the_disk_up_to_the_setting() {
 }
 
 #[test]
-fn waits_back_off_and_all_volumes_together_look_a_thousand_times_at_most() {
+fn waits_back_off_and_all_units_together_look_a_thousand_times_at_most() {
     let one = make(ebs(), &[]).unwrap();
     let waits: Vec<u32> = (0..5).map(|turn| one.wait_seconds(turn, 3_600)).collect();
     assert_eq!(waits, [15, 30, 60, 60, 60]);
     let mut many = one.clone();
-    many.volumes = vec![one.volumes[0].clone(); 128];
+    many.units = vec![one.units[0].clone(); 128];
     let turns = 3_600 / many.wait_seconds(0, 3_600);
     assert!(turns * 128 <= 1_100, "{turns} turns");
     let quick = make(ebs(), &[("POLL_SECONDS", "1")]).unwrap();
@@ -321,20 +324,20 @@ fn waits_back_off_and_all_volumes_together_look_a_thousand_times_at_most() {
 
 #[test]
 fn types_that_cannot_be_exported_are_named() {
-    for (arn, word) in [
-        ("arn:aws:rds:us-east-1:123456789012:snapshot:awsbackup:job-1f", "RDS snapshot"),
-        ("arn:aws:rds:us-east-1:123456789012:cluster-snapshot:awsbackup:job-1f", "cluster"),
-        ("arn:aws:dynamodb:us-east-1:123456789012:table/orders/backup/01543-ab", "DynamoDB"),
-        ("arn:aws:backup:us-east-1:123456789012:recovery-point:1ab2", "EFS"),
-        ("arn:aws:backup:us-east-1:123456789012:recovery-point:continuous:db-1", "continuous"),
-        ("arn:aws:timestream:us-east-1:123456789012:database/x", "timestream"),
+    let vaulted = "arn:aws:backup:us-east-1:123456789012:recovery-point:1ab2";
+    for (arn, resource_type, word) in [
+        (vaulted, "EFS", "DataSync"),
+        (vaulted, "S3", "restored to a bucket"),
+        (vaulted, "FSx", "DataSync"),
+        (vaulted, "Redshift", "UNLOAD"),
+        (vaulted, "VirtualMachine", "virtual machine"),
+        (vaulted, "Something new", "Something new"),
+        ("arn:aws:backup:us-east-1:123456789012:recovery-point:continuous:db-1", "RDS", "continuous"),
+        ("arn:aws:timestream:us-east-1:123456789012:database/x", "Timestream", "timestream"),
     ] {
-        let (_, facts) = ebs();
-        refused(
-            (request(arn), facts),
-            Kind::UnsupportedResourceType,
-            &[arn, word, "exports EBS snapshots and EC2 images"],
-        );
+        let (_, mut facts) = ebs();
+        facts.resource_type = resource_type.into();
+        refused((request(arn), facts), Kind::UnsupportedResourceType, &[arn, word, "the recovery point is kept"]);
     }
 }
 

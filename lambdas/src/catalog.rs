@@ -36,11 +36,11 @@ pub async fn enter(bucket: &Bucket, plan: &Plan, fate: &Fate, now: Timestamp) ->
 
 async fn manifests(bucket: &Bucket, plan: &Plan) -> Result<Vec<Manifest>, Error> {
     let mut manifests = Vec::new();
-    for volume in &plan.volumes {
-        let key = volume.manifest_key();
+    for unit in &plan.units {
+        let key = unit.manifest_key();
         let wrong = |why: String| Error::new(Kind::VerificationFailed, format!("read the manifest {key}: {why}"));
         let object = bucket.get(&key).await?.ok_or_else(|| wrong("it is not there".into()))?;
-        let manifest = Manifest::parse(&object.bytes, volume.prefix.as_str()).map_err(|error| wrong(chain(&error)))?;
+        let manifest = Manifest::parse(&object.bytes, unit.prefix.as_str()).map_err(|error| wrong(chain(&error)))?;
         if manifest.export_id.as_ref() != Some(&plan.export_id) {
             return Err(wrong("it is of another export".into()));
         }

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 
 use domain::failure::{CaughtError, Failure, Kind};
-use domain::plan::{Plan, PlannedVolume};
+use domain::plan::{Plan, Unit};
 use serde_json::Value;
 
 /// A cause of a failed execution may have 32,768 characters; nobody reads that many.
 const MAX_CAUSE_CHARS: usize = 4_000;
 
-/// Reads a caught error. `last_words` are the workers', by volume key.
+/// Reads a caught error. `last_words` are the workers', by unit key.
 pub fn explain(plan: Option<&Plan>, caught: &CaughtError, last_words: &BTreeMap<String, Failure>) -> Failure {
     let failure = match serde_json::from_str::<Value>(&caught.cause) {
         Ok(cause) if field(&cause, "jobName").is_some() => job(plan, &cause, last_words),
@@ -54,8 +54,8 @@ fn job(plan: Option<&Plan>, job: &Value, last_words: &BTreeMap<String, Failure>)
         last_attempt.and_then(|attempt| text(attempt, "statusReason")).or_else(|| text(job, "statusReason"));
     let attempts = field(job, "attempts").and_then(Value::as_array).map_or(0, Vec::len);
 
-    let volume = plan.and_then(|plan| volume_of(plan, name));
-    let last_word = volume.and_then(|volume| last_words.get(&volume.key));
+    let unit = plan.and_then(|plan| unit_of(plan, name));
+    let last_word = unit.and_then(|unit| last_words.get(&unit.key));
     // Which of the two has Batch's own words depends on how the attempt ended.
     // It kills the container, so the exit code says nothing.
     let is_timed_out = [last_attempt.and_then(|attempt| text(attempt, "statusReason")), text(job, "statusReason")]
@@ -68,9 +68,9 @@ fn job(plan: Option<&Plan>, job: &Value, last_words: &BTreeMap<String, Failure>)
         .filter(|word| kind != Kind::ExportTimedOut && agrees(word, exit_code))
         .map_or_else(|| kind.name().to_owned(), |word| word.error.clone());
 
-    let what = match volume {
-        Some(volume) if name == volume.verify_job_name => format!("verify {}", volume.key),
-        Some(volume) => format!("export {}", volume.key),
+    let what = match unit {
+        Some(unit) if name == unit.verify_job_name => format!("verify {}", unit.key),
+        Some(unit) => format!("export {}", unit.key),
         None => "run a job".to_owned(),
     };
     let said = last_word.map_or("the worker left no word", |word| word.cause.as_str());
@@ -94,13 +94,13 @@ fn job(plan: Option<&Plan>, job: &Value, last_words: &BTreeMap<String, Failure>)
         details.push(format!("log stream {log}"));
     }
     if kind == Kind::ExportTimedOut {
-        details.push("raise EXPORT_TIMEOUT_HOURS if the volume needs longer".to_owned());
+        details.push("raise EXPORT_TIMEOUT_HOURS if it needs longer".to_owned());
     }
     Failure { error, cause: format!("{what}: {said} ({})", details.join(", ")) }
 }
 
-fn volume_of<'a>(plan: &'a Plan, job_name: &str) -> Option<&'a PlannedVolume> {
-    plan.volumes.iter().find(|volume| job_name == volume.export_job_name || job_name == volume.verify_job_name)
+fn unit_of<'a>(plan: &'a Plan, job_name: &str) -> Option<&'a Unit> {
+    plan.units.iter().find(|unit| job_name == unit.export_job_name || job_name == unit.verify_job_name)
 }
 
 fn agrees(word: &Failure, exit_code: Option<i64>) -> bool {
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_job_says_what_the_worker_said() {
         let plan = sample_plan();
-        let volume = &plan.volumes[0];
+        let volume = &plan.units[0];
         let word = Failure::new(Kind::ReadFailed, "read 4096 bytes at 8192 of /dev/nvme1n1: I/O error");
         let words = BTreeMap::from([(volume.key.clone(), word)]);
         let cause = job_cause(&volume.export_job_name, 74);
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_word_of_an_earlier_attempt_does_not_name_the_end() {
         let plan = sample_plan();
-        let volume = &plan.volumes[0];
+        let volume = &plan.units[0];
         let words = BTreeMap::from([(volume.key.clone(), Failure::new(Kind::Unavailable, "S3 answered 503"))]);
         let cause = job_cause(&volume.export_job_name, 137);
         let failure = explain(Some(&plan), &caught("States.TaskFailed", cause), &words);
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_silent_worker_is_judged_by_its_exit_code() {
         let plan = sample_plan();
-        let name = plan.volumes[0].verify_job_name.clone();
+        let name = plan.units[0].verify_job_name.clone();
         let failure = explain(Some(&plan), &caught("States.TaskFailed", job_cause(&name, 65)), &BTreeMap::new());
         assert_eq!(failure.error, "VerificationFailed");
         assert!(failure.cause.starts_with("verify vol-"), "{}", failure.cause);
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn a_timeout_is_told_even_by_a_worker_that_was_asked_to_stop() {
         let plan = sample_plan();
-        let volume = &plan.volumes[0];
+        let volume = &plan.units[0];
         let job = json!({
             "JobName": volume.export_job_name, "StatusReason": "Job attempt duration exceeded timeout", "Attempts": [],
             "Container": {"ExitCode": 143}

@@ -1,29 +1,38 @@
 //! The cleanup Lambda: whatever an execution made and does not need goes away, on every path.
 //!
-//! It needs the plan alone. What is to be removed is found by tags and derived names, so that a lost answer or a lost Lambda hides nothing.
+//! It needs the plan alone. What is to be removed is found by tags (volumes) and derived names (all else), so that a lost answer or a lost Lambda hides nothing.
 //! One call is one turn: it removes what can be removed now and says what is left. An error of one thing does not keep the others
 //! from being tried. The reaper makes the same turns for executions that died.
 
+pub mod databases;
 mod jobs;
 mod objects;
+mod tables;
 mod volumes;
 
 use domain::failure::{CaughtError, Failure, Kind};
 use domain::id::ExecutionArn;
 use domain::plan::Plan;
+use domain::source::Source;
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::Bucket;
 use crate::error::Error;
-use crate::{cause, claim};
+use crate::{cause, claim, runtime};
 
 /// The clients that a turn needs.
 #[derive(Debug, Clone)]
 pub struct Cleaner {
     /// AWS Batch.
     pub batch: aws_sdk_batch::Client,
+    /// DynamoDB.
+    pub dynamodb: aws_sdk_dynamodb::Client,
     /// EC2.
     pub ec2: aws_sdk_ec2::Client,
+    /// RDS.
+    pub rds: aws_sdk_rds::Client,
+    /// Systems Manager.
+    pub ssm: aws_sdk_ssm::Client,
     /// S3.
     pub s3: aws_sdk_s3::Client,
 }
@@ -137,6 +146,18 @@ const MAX_NAMES: usize = 100;
 const MAX_LEFTOVER_CHARS: usize = 200;
 
 impl Cleaner {
+    /// With clients of one configuration.
+    pub fn new(config: &aws_config::SdkConfig) -> Self {
+        Self {
+            batch: aws_sdk_batch::Client::new(config),
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            ec2: aws_sdk_ec2::Client::new(config),
+            rds: aws_sdk_rds::Client::new(config),
+            ssm: aws_sdk_ssm::Client::new(config),
+            s3: runtime::s3(config),
+        }
+    }
+
     /// One turn of the cleanup of `request.plan`.
     pub async fn run(&self, request: Request) -> Result<Cleanup, Error> {
         let Request { plan, failure: caught, cleanup, release } = request;
@@ -188,8 +209,22 @@ impl Cleaner {
         let mut turn = Turn::default();
         // A worker that still runs would make again what is removed, and it aborts its uploads itself when it is stopped.
         let jobs_ended = jobs::end(&self.batch, plan, &mut turn).await;
-        self.volumes_of(&plan.execution, jobs_ended, scope.force_detach, &mut turn).await;
+        if plan.units.iter().any(|unit| matches!(unit.source, Source::Volume(_))) {
+            self.volumes_of(&plan.execution, jobs_ended, scope.force_detach, &mut turn).await;
+        }
         if jobs_ended {
+            for unit in &plan.units {
+                match &unit.source {
+                    Source::Volume(_) => {}
+                    Source::Database(source) => self.database(&source.into(), &mut turn).await,
+                    Source::SnapshotExport(source) => {
+                        databases::cancel_export(&self.rds, &source.task_id, &mut turn).await;
+                    }
+                    Source::Table(source) => {
+                        tables::remove(&self.dynamodb, unit, source, scope.half_objects, &mut turn).await;
+                    }
+                }
+            }
             objects::remove(&Bucket::of(&self.s3, plan), plan, scope, &mut turn).await;
         }
         turn
@@ -198,6 +233,16 @@ impl Cleaner {
     /// The part of a turn that needs no plan: volumes that carry the execution's tag.
     pub async fn volumes_of(&self, execution: &ExecutionArn, may_detach: bool, force_detach: bool, turn: &mut Turn) {
         volumes::remove(&self.ec2, execution, may_detach, force_detach, turn).await;
+    }
+
+    /// The part of a turn that removes a database server and its password.
+    pub async fn database(&self, names: &databases::Names<'_>, turn: &mut Turn) {
+        databases::remove(&self.rds, &self.ssm, names, turn).await;
+    }
+
+    /// The part of a turn that removes a table.
+    pub async fn table(&self, name: &str, turn: &mut Turn) {
+        tables::delete(&self.dynamodb, name, turn).await;
     }
 }
 

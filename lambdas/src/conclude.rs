@@ -28,7 +28,7 @@ pub struct Request {
     pub execution: ExecutionArn,
     /// What was decided; absent when planning failed.
     pub plan: Option<Decision>,
-    /// Whether every volume was exported and verified.
+    /// Whether every unit was exported and verified.
     pub exported: bool,
     /// What was caught first.
     pub failure: Option<CaughtError>,

@@ -1,6 +1,6 @@
 //! The delete-recovery-point Lambda: the only place from which a backup is destroyed.
 //!
-//! The state machine comes here after every volume was verified. Nothing of that is taken on trust: the plan must ask for it, name a
+//! The state machine comes here after every unit was verified. Nothing of that is taken on trust: the plan must ask for it, name a
 //! verification, every manifest must be there, and the export is in the catalog before its source goes. What the settings keep is kept, which is no failure.
 
 mod retention;
@@ -171,8 +171,8 @@ async fn check(bucket: &Bucket, plan: &Plan) -> Result<(), Error> {
     if plan.verify == VerifyMode::None {
         return refuse(Kind::DeletionRefused, "its export was not verified".into());
     }
-    for volume in &plan.volumes {
-        let key = volume.manifest_key();
+    for unit in &plan.units {
+        let key = unit.manifest_key();
         if !bucket.has(&key).await? {
             return refuse(Kind::VerificationFailed, format!("the manifest {key} is not there, so it is not deleted"));
         }

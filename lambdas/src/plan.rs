@@ -3,6 +3,9 @@
 //! Order matters. What can be refused is refused before the claim; whether the export is finished is looked up after
 //! it, because the row is written before its execution releases the claim.
 
+mod database;
+mod table;
+
 use aws_sdk_backup::operation::describe_recovery_point::DescribeRecoveryPointOutput;
 use aws_sdk_ec2::types::{Filter, Image as Ec2Image, Snapshot, Tag};
 use domain::arn::{RecoveryPointArn, RecoveryPointKind, account_in};
@@ -41,8 +44,12 @@ pub struct Request {
 pub struct Planner {
     /// AWS Backup.
     pub backup: aws_sdk_backup::Client,
+    /// DynamoDB.
+    pub dynamodb: aws_sdk_dynamodb::Client,
     /// EC2.
     pub ec2: aws_sdk_ec2::Client,
+    /// RDS.
+    pub rds: aws_sdk_rds::Client,
     /// The export bucket.
     pub bucket: Bucket,
     /// Step Functions.
@@ -152,12 +159,13 @@ impl Planner {
                 facts.tags = tags(image.tags()).collect();
                 facts.image = Some(image_facts);
             }
-            RecoveryPointKind::RdsSnapshot(_)
-            | RecoveryPointKind::RdsClusterSnapshot(_)
-            | RecoveryPointKind::DynamoDbBackup { .. }
-            | RecoveryPointKind::Vaulted(_)
-            | RecoveryPointKind::Continuous(_)
-            | RecoveryPointKind::Unknown { .. } => {}
+            RecoveryPointKind::RdsSnapshot(_) | RecoveryPointKind::RdsClusterSnapshot(_) => {
+                self.database(arn, &mut facts).await?;
+            }
+            RecoveryPointKind::DynamoDbBackup { .. } | RecoveryPointKind::Vaulted(_) => {
+                self.table(arn, &mut facts).await?;
+            }
+            RecoveryPointKind::Continuous(_) | RecoveryPointKind::Unknown { .. } => {}
         }
         Ok(Some(facts))
     }
@@ -232,6 +240,8 @@ fn recovery_point_facts(export: &ExportRequest, point: &DescribeRecoveryPointOut
         tags: std::collections::BTreeMap::new(),
         image: None,
         snapshots: Vec::new(),
+        database: None,
+        table: None,
     })
 }
 

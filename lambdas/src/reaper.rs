@@ -1,7 +1,9 @@
 //! The reaper: cleans up after executions that could not do it themselves.
 //!
-//! Called when an execution was aborted, timed out or failed, and every hour. It finds them by their claims, and volumes
-//! whose claim is gone by their tags. It makes the same turns as the cleanup; what takes longer than one is left to the next call.
+//! Called when an execution was aborted, timed out or failed, and every hour. It finds them by their claims, volumes whose claim is gone by their
+//! tags, and databases and tables without a claim by their names. It makes the same turns as the cleanup; what takes longer than one is left to the next call.
+
+mod orphans;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +32,10 @@ pub struct Settings {
     pub bucket_owner: AccountId,
     /// `STATE_MACHINE_ARN`: executions of others are none of its business.
     pub state_machine: String,
+    /// `RESOURCE_TYPES`: JSON list of AWS Backup's names; services of others are not asked. All, unless given.
+    pub resource_types: Vec<String>,
+    /// `DATABASE_PARAMETER_PATH`.
+    pub parameter_path: String,
 }
 
 impl Settings {
@@ -39,11 +45,18 @@ impl Settings {
         let bucket = env.required("EXPORT_BUCKET");
         let owner = env.required("EXPORT_BUCKET_OWNER");
         let state_machine = executions::state_machine(&mut env);
-        let settings = bucket.zip(owner).zip(state_machine).map(|((bucket, bucket_owner), state_machine)| Self {
-            bucket,
-            bucket_owner,
-            state_machine,
-        });
+        let resource_types = env.names("RESOURCE_TYPES");
+        let resource_types = resource_types.unwrap_or_else(|| ["RDS", "Aurora", "DynamoDB"].map(str::to_owned).into());
+        let parameter_path = domain::settings::parameter_path(&mut env);
+        let settings = (|| {
+            Some(Self {
+                bucket: bucket?,
+                bucket_owner: owner?,
+                state_machine: state_machine?,
+                resource_types,
+                parameter_path,
+            })
+        })();
         env.finish(settings)
     }
 }
@@ -66,6 +79,8 @@ pub struct Reaper {
 pub struct Report {
     /// One for each execution after which something was to be cleaned up.
     pub executions: Vec<Reaped>,
+    /// Databases, tables and passwords that were removed although nobody remembered their execution.
+    pub orphans: Vec<String>,
 }
 
 /// What it did after one execution.
@@ -90,6 +105,8 @@ struct Sweep {
     turns: BTreeMap<ExecutionArn, Turn>,
     /// Executions that work, and since when.
     running: BTreeMap<ExecutionArn, Timestamp>,
+    /// What has no claim any more.
+    orphans: Turn,
     errors: Vec<Error>,
 }
 
@@ -107,7 +124,11 @@ impl Reaper {
             self.metrics.emit(&self.settings.state_machine, now, &metrics(&sweep.running, now));
         }
         self.volumes(&mut sweep).await;
-        report(sweep.turns, &sweep.errors)
+        // By an execution's event nothing is looked for that has no claim: the schedule does.
+        if sweep.only.is_none() {
+            self.orphans(&mut sweep).await;
+        }
+        report(sweep.turns, sweep.orphans, &sweep.errors)
     }
 
     /// Whether the claims could be listed.
@@ -209,11 +230,13 @@ fn subject(event: &Value) -> Result<Option<ExecutionArn>, Error> {
 }
 
 /// Whatever is left makes the call fail, so that Lambda makes it again.
-fn report(turns: BTreeMap<ExecutionArn, Turn>, errors: &[Error]) -> Result<Report, Error> {
+fn report(turns: BTreeMap<ExecutionArn, Turn>, orphans: Turn, errors: &[Error]) -> Result<Report, Error> {
     let mut left = Vec::new();
     let mut kinds: Vec<Kind> = errors.iter().map(|error| error.kind).collect();
     left.extend(errors.iter().map(ToString::to_string));
-    let mut report = Report::default();
+    kinds.extend(orphans.errors.iter().map(|error| error.kind));
+    left.extend(orphans.leftovers());
+    let mut report = Report { orphans: orphans.removed, ..Report::default() };
     for (execution, turn) in turns {
         kinds.extend(turn.errors.iter().map(|error| error.kind));
         let remaining = turn.leftovers();
@@ -256,12 +279,12 @@ mod tests {
     fn what_is_left_fails_the_call_and_what_cannot_be_mended_names_itself() {
         let execution: ExecutionArn = "arn:aws:states:us-east-1:123456789012:execution:export:run-1".parse().unwrap();
         let turn = Turn { remaining: vec!["volume vol-1 (deleting)".into()], ..Turn::default() };
-        let error = report(BTreeMap::from([(execution, turn)]), &[]).unwrap_err();
+        let error = report(BTreeMap::from([(execution, turn)]), Turn::default(), &[]).unwrap_err();
         assert_eq!(error.kind, Kind::StillCleaning);
         assert!(error.message.contains("vol-1"));
         let denied = vec![Error::new(Kind::Throttled, "a"), Error::new(Kind::AccessDenied, "b")];
-        assert_eq!(report(BTreeMap::new(), &denied).unwrap_err().kind, Kind::AccessDenied);
-        assert!(report(BTreeMap::new(), &[]).is_ok());
+        assert_eq!(report(BTreeMap::new(), Turn::default(), &denied).unwrap_err().kind, Kind::AccessDenied);
+        assert!(report(BTreeMap::new(), Turn::default(), &[]).is_ok());
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Settings {
         let bucket_owner = env.required("EXPORT_BUCKET_OWNER");
         let state_machine = executions::state_machine(&mut env);
         let vault = env.required("BACKUP_VAULT_NAME");
-        let resource_types = resource_types(&mut env);
+        let resource_types = env.required_names("RESOURCE_TYPES");
         // Twenty exports at once fit the default quotas of EBS and Batch; the next run goes on.
         let max_starts = env.number("RECONCILE_MAX_STARTS", 1, 1_000).unwrap_or(20);
         let dry_run = env.choice("RECONCILE_DRY_RUN", &[("false", false), ("true", true)]);
@@ -70,21 +70,6 @@ impl Settings {
             })
         })();
         env.finish(settings)
-    }
-}
-
-fn resource_types(env: &mut Environment<'_>) -> Option<Vec<String>> {
-    let text: String = env.required("RESOURCE_TYPES")?;
-    match serde_json::from_str::<Vec<String>>(&text) {
-        Ok(types) if types.is_empty() || types.iter().any(|name| name.trim().is_empty()) => {
-            env.problem("RESOURCE_TYPES names no type, or an empty one".into());
-            None
-        }
-        Ok(types) => Some(types),
-        Err(error) => {
-            env.problem(format!("RESOURCE_TYPES is not a JSON list of strings such as [\"EBS\", \"EC2\"]: {error}"));
-            None
-        }
     }
 }
 

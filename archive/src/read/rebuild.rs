@@ -28,7 +28,7 @@ pub fn rebuild_index(
         }
         ArtifactKind::Image => {
             let mut image = ImageReader::new(stream, &options)?;
-            while let Some(row) = image.next_row()? {
+            while let Some(row) = image.next_row(&mut |_| {})? {
                 rows.push(row)?;
             }
             image.finish()?
@@ -64,14 +64,16 @@ impl ImageReader {
         })
     }
 
-    pub(super) fn next_row(&mut self) -> Result<Option<IndexRow>> {
+    /// The next block; `content` is given its bytes.
+    pub(super) fn next_row(&mut self, content: &mut dyn FnMut(&[u8])) -> Result<Option<IndexRow>> {
         while let Some(member) = self.members.next_member()? {
-            let DecodedMember { compressed_offset, compressed_end, zero, sha256, content, .. } = member;
-            self.uncompressed.update(&content);
-            let (offset, bytes) = (self.summary.uncompressed_bytes, content.len() as u64);
+            let DecodedMember { compressed_offset, compressed_end, zero, sha256, content: block, .. } = member;
+            self.uncompressed.update(&block);
+            content(&block);
+            let (offset, bytes) = (self.summary.uncompressed_bytes, block.len() as u64);
             self.summary.members += 1;
             self.summary.uncompressed_bytes += bytes;
-            self.summary.zero_members += u64::from(zero && content.len() == self.member_bytes);
+            self.summary.zero_members += u64::from(zero && block.len() == self.member_bytes);
             if bytes > 0 {
                 self.summary.entries += 1;
                 return Ok(Some(IndexRow::of_block(offset, bytes, zero, sha256, (compressed_offset, compressed_end))));

@@ -89,6 +89,22 @@ where
     R: Read + Send + 'static,
     I: ChunkReader + 'static,
 {
+    verify_image_and(stream, index, expected, threads, progress, &mut |_| {})
+}
+
+/// Does what [`verify_artifact`] does, and gives `content` the bytes of an image in their order, before they are found to be right or wrong.
+pub fn verify_image_and<R, I>(
+    stream: R,
+    index: I,
+    expected: &Expected,
+    threads: usize,
+    progress: &mut dyn FnMut(u64),
+    content: &mut dyn FnMut(&[u8]),
+) -> Result<Verified, VerifyError>
+where
+    R: Read + Send + 'static,
+    I: ChunkReader + 'static,
+{
     let artifact = || expected.artifact.clone();
     let verdict = |problem: Problem| match problem {
         Problem::Differs(difference) | Problem::Ended(difference) => {
@@ -115,7 +131,7 @@ where
     }
     .map_err(|error| verdict(Problem::Failed(error)))?;
 
-    let rows = compare_rows(&mut contents, &index, progress);
+    let rows = compare_rows(&mut contents, &index, progress, content);
     let found = match rows {
         Ok(()) => contents.finish().map_err(Problem::of_stream).map_err(verdict)?,
         Err(Problem::Ended(difference)) => {
@@ -165,7 +181,11 @@ enum Contents {
 }
 
 impl Contents {
-    fn next_row(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Option<IndexRow>, Error> {
+    fn next_row(
+        &mut self,
+        progress: &mut dyn FnMut(u64),
+        content: &mut dyn FnMut(&[u8]),
+    ) -> Result<Option<IndexRow>, Error> {
         match self {
             Self::Tar(archive) => {
                 if archive.next_entry()?.is_none() {
@@ -176,7 +196,7 @@ impl Contents {
                 }
                 archive.finish_entry().map(Some)
             }
-            Self::Image(image) => image.next_row(),
+            Self::Image(image) => image.next_row(content),
         }
     }
 
@@ -188,11 +208,16 @@ impl Contents {
     }
 }
 
-fn compare_rows(contents: &mut Contents, index: &IndexReader, progress: &mut dyn FnMut(u64)) -> Result<(), Problem> {
+fn compare_rows(
+    contents: &mut Contents,
+    index: &IndexReader,
+    progress: &mut dyn FnMut(u64),
+    content: &mut dyn FnMut(&[u8]),
+) -> Result<(), Problem> {
     let mut rows = index.rows();
     let mut misplaced = None;
     loop {
-        let stored = contents.next_row(progress).map_err(|error| match error {
+        let stored = contents.next_row(progress, content).map_err(|error| match error {
             Error::CutShort { bytes } => Problem::Differs(length(bytes, index.metadata().summary.compressed_bytes)),
             other => Problem::of_stream(other),
         })?;

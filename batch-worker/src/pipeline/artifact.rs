@@ -1,156 +1,83 @@
-//! One section to one archive or image with its index.
+//! One stream to one artifact with its index.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::sync::Arc;
 use std::time::Instant;
 
-use archive::{ArchiveOptions, ArtifactSummary, ImageWriter, Sha256, TarArchiveWriter};
+use archive::{ArchiveOptions, ArtifactSummary, Sha256};
 use bytes::Bytes;
 use domain::failure::Kind;
 use domain::manifest::{Artifact, Method, SmallObject};
 use domain::part::{MIN_PART_BYTES, PartPlan};
+use tokio_util::sync::CancellationToken;
 
-use super::{COMPRESS_BUDGET_BYTES, Harvest, Run, milliseconds};
+use super::{COMPRESS_BUDGET_BYTES, Run, milliseconds};
+use crate::config::Writing;
 use crate::error::{Error, Result};
 use crate::progress::Counters;
 use crate::sink::{Existing, Finished, ObjectSink, Stored, StreamWriter, transfer};
-use crate::source::{self, Disk, Image, Mounted, Section, SourceError};
 
 /// Pieces in which an index is read from its temporary file.
 const INDEX_CHUNK_BYTES: usize = 512 << 10;
 
-/// A section as it is to be written.
+/// What an artifact is to be.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipe {
+    /// What its name begins with. Holds no dot.
+    pub(crate) stem: String,
+    /// What follows, before the codec's: `tar`.
+    pub(crate) extension: &'static str,
+    /// How it holds its source.
+    pub(crate) method: Method,
+    /// How it is uploaded.
+    pub(crate) parts: PartPlan,
+    /// How many artifacts may be written at the same time, and share threads and memory.
+    pub(crate) at_once: usize,
+}
+
+/// Where an artifact is written to.
 #[derive(Debug)]
-pub(super) enum Job {
-    Filesystem(Mounted),
-    Image(Image),
-}
-
-/// What the writing thread found out.
-struct Written {
-    summary: ArtifactSummary,
-    bytes_read: u64,
-    sockets: Vec<String>,
-    notes: Vec<String>,
-}
-
-impl Job {
-    pub(super) fn filesystem(mounted: Mounted) -> Self {
-        Self::Filesystem(mounted)
-    }
-
-    pub(super) fn image(image: Image) -> Self {
-        Self::Image(image)
-    }
-
-    fn section(&self) -> &Section {
-        match self {
-            Self::Filesystem(mounted) => &mounted.section,
-            Self::Image(image) => &image.section,
-        }
-    }
-
-    fn method(&self) -> Method {
-        match self {
-            Self::Filesystem(_) => Method::Tar,
-            Self::Image(_) => Method::Image,
-        }
-    }
-
-    fn reason(&self) -> Option<String> {
-        match self {
-            Self::Filesystem(_) => None,
-            Self::Image(image) => Some(image.reason.clone()),
-        }
-    }
-
-    /// Writes the archive on this thread and those of its writer. Whatever happens, the filesystem is unmounted.
-    fn write(
-        self,
-        disk: &Disk,
-        options: ArchiveOptions,
-        reading: source::Options,
-        counters: &Counters,
-        output: StreamWriter,
-        index: File,
-    ) -> Result<(Written, Finished)> {
-        let result = self.archive(disk, options, reading, counters, &output, index);
-        if let Self::Filesystem(mounted) = self {
-            let name = mounted.section.name.clone();
-            if let Err(error) = mounted.unmount() {
-                tracing::warn!(section = name, error = domain::failure::chain(&error), "unmounting failed");
-            }
-        }
-        Ok((result?, output.finish()))
-    }
-
-    fn archive(
-        &self,
-        disk: &Disk,
-        options: ArchiveOptions,
-        reading: source::Options,
-        counters: &Counters,
-        output: &StreamWriter,
-        index: File,
-    ) -> Result<Written, SourceError> {
-        match self {
-            Self::Filesystem(mounted) => {
-                let mut writer = TarArchiveWriter::new(options, output.members(), index)?;
-                let report = source::export_filesystem(mounted, &mut writer, &reading, &counters.reading)?;
-                Ok(Written {
-                    summary: writer.finish()?,
-                    bytes_read: report.bytes_read,
-                    sockets: report.sockets.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect(),
-                    notes: report.notes,
-                })
-            }
-            Self::Image(image) => {
-                let mut writer = ImageWriter::new(options, output.members(), index)?;
-                let report = source::export_image(disk, image, &mut writer, &reading, &counters.reading)?;
-                Ok(Written {
-                    summary: writer.finish()?,
-                    bytes_read: report.bytes_read,
-                    sockets: Vec::new(),
-                    notes: Vec::new(),
-                })
-            }
-        }
-    }
+pub(crate) struct Output<'a> {
+    /// How.
+    pub(crate) options: ArchiveOptions,
+    /// Its members.
+    pub(crate) stream: &'a StreamWriter,
+    /// Its index.
+    pub(crate) index: File,
 }
 
 impl Run<'_> {
-    /// Writes one artifact and its index, and returns the artifact's name.
-    pub(super) async fn artifact(
+    /// Writes one artifact and its index. `produce` runs on a thread of its own; the object appears only if it succeeds.
+    pub(crate) async fn artifact<T: Send + 'static>(
         &self,
-        job: Job,
-        disk: &Arc<Disk>,
+        recipe: &Recipe,
+        writing: &Writing,
         counters: &Arc<Counters>,
-        harvest: &mut Harvest,
-    ) -> Result<String> {
+        stop: &CancellationToken,
+        produce: impl FnOnce(Output<'_>) -> Result<(ArtifactSummary, T)> + Send + 'static,
+    ) -> Result<(Artifact, T)> {
         let clock = Instant::now();
-        let section = job.section().clone();
-        let (method, reason) = (job.method(), job.reason());
-        let compression = self.config.compression;
-        let name = format!("{}.{}{}", section.name, extension(method), compression.codec().extension());
-        let key = format!("{}{name}", self.config.destination.prefix());
-        tracing::info!(artifact = name, reason, "writing");
+        let compression = writing.compression;
+        let name = format!("{}.{}{}", recipe.stem, recipe.extension, compression.codec().extension());
+        let key = format!("{}{name}", self.place.destination.prefix());
+        tracing::info!(artifact = name, "writing");
         let (index, index_writer) = index_file()?;
         let options = ArchiveOptions {
             artifact: name.clone(),
             export_id: self.assignment.as_ref().map(|assignment| assignment.plan.export_id.to_string()),
             compression,
-            threads: self.config.compress_threads,
-            budget_bytes: COMPRESS_BUDGET_BYTES,
+            threads: (writing.compress_threads / recipe.at_once).max(1),
+            budget_bytes: COMPRESS_BUDGET_BYTES / recipe.at_once,
         };
-        let plan = self.part_plan(&section)?;
-        let (disk, reading, shared) = (Arc::clone(disk), self.config.reading, Arc::clone(counters));
-        let produce = move |output| job.write(&disk, options, reading, &shared, output, index_writer);
+        let write = move |stream: StreamWriter| {
+            let written = produce(Output { options, stream: &stream, index: index_writer })?;
+            Ok((written, stream.finish()))
+        };
         let sent = |bytes| counters.add_uploaded(bytes);
-        let (written, stored) = transfer(self.sink, &key, plan, self.stop, sent, produce).await?;
-        agree(&name, &written.summary, stored)?;
-        let index = self.index(&section.name, index, counters).await?;
-        let Written { summary, bytes_read, sockets, notes } = written;
+        let ((summary, other), stored) = transfer(self.sink, &key, recipe.parts, stop, sent, write).await?;
+        agree(&name, &summary, stored)?;
+        let index = self.index(&recipe.stem, index, counters, stop).await?;
         tracing::info!(
             artifact = name,
             bytes = summary.compressed_bytes,
@@ -159,12 +86,11 @@ impl Run<'_> {
             milliseconds = milliseconds(clock.elapsed()),
             "written and checked"
         );
-        harvest.notes.extend(notes);
-        harvest.artifacts.push(Artifact {
-            name: name.clone(),
+        let artifact = Artifact {
+            name,
             key,
-            method,
-            fallback_reason: reason,
+            method: recipe.method,
+            fallback_reason: None,
             codec: compression.codec().to_string(),
             level: compression.level(),
             member_bytes: compression.member_bytes().into(),
@@ -175,29 +101,27 @@ impl Run<'_> {
             uncompressed_sha256: summary.uncompressed_sha256.to_string(),
             crc64nvme: summary.crc64nvme.to_string(),
             index,
-            source: section.source,
+            source: None,
+            dump: None,
             duration_ms: milliseconds(clock.elapsed()),
-            bytes_read,
-            sockets,
-        });
-        Ok(name)
-    }
-
-    fn part_plan(&self, section: &Section) -> Result<PartPlan> {
-        if let Some(bytes) = self.config.part_bytes {
-            return Ok(PartPlan::with_base(bytes));
-        }
-        PartPlan::for_source(section.source.size_bytes).map_err(|error| {
-            Error::caused_by(Kind::InvalidSettings, format!("plan the upload of {}", section.name), error)
-        })
+            bytes_read: 0,
+            sockets: Vec::new(),
+        };
+        Ok((artifact, other))
     }
 
     /// Uploads the index, at once where it is small.
-    async fn index(&self, section: &str, mut file: File, counters: &Counters) -> Result<SmallObject> {
-        let name = format!("{section}.parquet");
+    async fn index(
+        &self,
+        stem: &str,
+        mut file: File,
+        counters: &Counters,
+        stop: &CancellationToken,
+    ) -> Result<SmallObject> {
+        let name = format!("{stem}.parquet");
         let key = match &self.assignment {
-            Some(assignment) => assignment.volume.index_prefix.key(&name),
-            None => format!("{}{name}", self.config.destination.prefix()),
+            Some(assignment) => assignment.unit.index_prefix.key(&name),
+            None => format!("{}{name}", self.place.destination.prefix()),
         };
         let failed = |error| Error::internal(format!("read the index {name} back"), error);
         let bytes = file.metadata().map_err(failed)?.len();
@@ -210,7 +134,7 @@ impl Run<'_> {
         let plan = PartPlan::with_base(0);
         let sent = |bytes| counters.add_uploaded(bytes);
         let what = format!("read the index {name} back");
-        let (sha256, stored) = transfer(self.sink, &key, plan, self.stop, sent, move |output| {
+        let (sha256, stored) = transfer(self.sink, &key, plan, stop, sent, move |output| {
             copy(file, output).map_err(|error| Error::internal(what, error))
         })
         .await?;
@@ -246,7 +170,7 @@ fn copy(mut file: File, mut output: StreamWriter) -> std::io::Result<(String, Fi
 }
 
 /// Writes a small object and describes it.
-pub(super) async fn put_small(
+pub(crate) async fn put_small(
     sink: &dyn ObjectSink,
     key: String,
     content: Bytes,
@@ -275,11 +199,4 @@ fn agree(name: &str, summary: &ArtifactSummary, stored: Stored) -> Result<()> {
             summary.compressed_bytes, summary.crc64nvme, stored.bytes, stored.crc64nvme
         ),
     ))
-}
-
-fn extension(method: Method) -> &'static str {
-    match method {
-        Method::Tar => "tar",
-        Method::Image => "img",
-    }
 }

@@ -1,35 +1,29 @@
-//! One disk to one export: read [`run`] first.
+//! The frame of every export, whatever is exported: read `export` first, then [`disk`].
 //!
 //! Memory, of 512 MiB in all: parts of the upload 192 ([`PARTS_MEMORY_BYTES`](crate::sink::PARTS_MEMORY_BYTES)), read-ahead 32 (at most 128, a setting),
 //! members that are compressed 64, the pipe between the two worlds 8 and one member. What is left is for the walk's bookkeeping, row groups of the index,
-//! and the stacks of the threads. Artifacts are written one after the other, so none of this is needed twice.
+//! and the stacks of the threads. Artifacts of a disk are written one after the other, so none of this is needed twice; those of a database that are
+//! written at once share it.
 
-mod artifact;
+pub(crate) mod artifact;
+pub mod disk;
 mod finish;
 mod plan;
-
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::failure::{Failure, Kind};
 use domain::key;
-use domain::manifest::{Artifact, InvalidManifest, Manifest, Skipped};
+use domain::manifest::{Artifact, InvalidManifest, Manifest, Native, Skipped};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::attach::identity::Instance;
-use crate::attach::{Attachment, Ownership, Request, Timing, attach};
 use crate::aws::Aws;
-use crate::config::{ExportConfig, Subject};
+use crate::config::Place;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
-use crate::progress::{Counters, Reporter};
 use crate::sink::{DirectorySink, Existing, ObjectSink, Put, S3Sink};
-use crate::source::{Access, Disk, Fate, Layout, Opened};
 
-use self::artifact::Job;
-use self::plan::Assignment;
+pub(crate) use self::plan::Assignment;
 
 /// Bytes of members that may be under way between the archive writer and its compressors.
 const COMPRESS_BUDGET_BYTES: usize = 64 << 20;
@@ -42,7 +36,7 @@ pub struct Report {
     pub manifest: String,
     /// Whether it was there already.
     pub already_done: bool,
-    /// Archives and images.
+    /// Archives, images and dumps.
     pub artifacts: usize,
     /// Their bytes.
     pub bytes: u64,
@@ -52,30 +46,31 @@ pub struct Report {
     pub duration_ms: u64,
 }
 
-/// Exports a volume or device as `config` says.
+/// Runs `work` unless the export is finished already, and says how it ended.
 ///
-/// Whatever happens, the volume is detached, mounts and loop devices are gone and unfinished uploads aborted when this returns. A failure is
-/// also left as `error.json` beside the artifacts when a state machine waits for it.
-pub async fn run(config: &ExportConfig, stop: &CancellationToken) -> Result<Report> {
-    let aws = match (&config.destination, &config.subject) {
-        (Destination::Directory(_), Subject::Device(_)) => None,
-        _ => Some(Aws::load().await),
-    };
-    let sink = open_sink(config, aws.as_ref())?;
-    let result = export(config, aws.as_ref(), sink.as_ref(), stop).await;
+/// A failure is also left as `error.json` beside the artifacts when a state machine waits for it.
+pub(crate) async fn export(
+    place: &Place,
+    needs_aws: bool,
+    stop: &CancellationToken,
+    work: impl AsyncFnOnce(&Run<'_>) -> Result<Manifest>,
+) -> Result<Report> {
+    let aws = if needs_aws { Some(Aws::load().await) } else { None };
+    let sink = open_sink(place, aws.as_ref())?;
+    let result = unless_finished(place, aws.as_ref(), sink.as_ref(), stop, work).await;
     if let Err(error) = &result
-        && (config.plan.is_some() || config.in_batch)
+        && (place.plan.is_some() || place.in_batch)
     {
-        leave_word(sink.as_ref(), &config.destination, error).await;
+        leave_word(sink.as_ref(), &place.destination, error).await;
     }
     result
 }
 
-fn open_sink(config: &ExportConfig, aws: Option<&Aws>) -> Result<Box<dyn ObjectSink>> {
-    match (&config.destination, aws) {
+fn open_sink(place: &Place, aws: Option<&Aws>) -> Result<Box<dyn ObjectSink>> {
+    match (&place.destination, aws) {
         (Destination::Directory(path), _) => Ok(Box::new(DirectorySink::new(path))),
         (Destination::S3 { bucket, .. }, Some(aws)) => {
-            Ok(Box::new(S3Sink::new(aws.s3(), bucket.clone(), config.bucket_owner.clone())))
+            Ok(Box::new(S3Sink::new(aws.s3(), bucket.clone(), place.bucket_owner.clone())))
         }
         (Destination::S3 { .. }, None) => Err(Error::new(Kind::Internal, "an S3 destination without AWS")),
     }
@@ -96,50 +91,25 @@ pub(crate) async fn leave_word(sink: &dyn ObjectSink, destination: &Destination,
     }
 }
 
-async fn export(
-    config: &ExportConfig,
+async fn unless_finished(
+    place: &Place,
     aws: Option<&Aws>,
     sink: &dyn ObjectSink,
     stop: &CancellationToken,
+    work: impl AsyncFnOnce(&Run<'_>) -> Result<Manifest>,
 ) -> Result<Report> {
     let started = Timestamp::now();
     let clock = std::time::Instant::now();
     stoppable(stop, sink.preflight()).await?;
-    let assignment = stoppable(stop, Assignment::read(config, sink)).await?;
-    let manifest_key = format!("{}{}", config.destination.prefix(), key::MANIFEST);
+    let assignment = stoppable(stop, Assignment::read(place, sink)).await?;
+    let manifest_key = format!("{}{}", place.destination.prefix(), key::MANIFEST);
     let found = stoppable(stop, sink.read(&manifest_key)).await?;
     if let Some(found) = found {
-        let manifest = same_export(&found, config, assignment.as_ref(), &sink.locate(&manifest_key))?;
+        let manifest = same_export(&found, place, assignment.as_ref(), &sink.locate(&manifest_key))?;
         tracing::info!(manifest = sink.locate(&manifest_key), "this export is finished: nothing to do");
         return Ok(report(sink.locate(&manifest_key), &manifest, true, clock));
     }
-    let run = Run { config, sink, stop, assignment, started, clock };
-    let manifest = match &config.subject {
-        Subject::Device(path) => run.disk(path, Access::Untouched, None).await?,
-        Subject::Volume(volume) => {
-            let aws = aws.ok_or_else(|| Error::new(Kind::Internal, "a volume without AWS"))?;
-            let instance = stoppable(stop, Instance::discover(&aws.instance_metadata())).await?;
-            let ownership = run.assignment.as_ref().map(|assignment| Ownership {
-                export_id: assignment.plan.export_id.clone(),
-                execution: assignment.plan.execution.clone(),
-            });
-            let request = Request {
-                ec2: &aws.ec2(),
-                volume,
-                instance: &instance,
-                ownership: ownership.as_ref(),
-                devices: &config.devices,
-                timing: Timing::default(),
-            };
-            let attachment = attach(&request, stop).await?;
-            let result = run.disk(attachment.path(), Access::ThrowAway, Some(&attachment)).await;
-            // The export stands or falls without this: Cleanup detaches what stays, by tag.
-            if let Err(error) = attachment.detach().await {
-                tracing::warn!(error = error.chain(), "the volume could not be detached");
-            }
-            result?
-        }
-    };
+    let manifest = work(&Run { place, aws, sink, stop, assignment, started, clock }).await?;
     Ok(report(sink.locate(&manifest_key), &manifest, false, clock))
 }
 
@@ -148,14 +118,15 @@ fn report(manifest: String, content: &Manifest, already_done: bool, clock: std::
         manifest,
         already_done,
         artifacts: content.artifacts.len(),
-        bytes: content.artifacts.iter().map(|artifact| artifact.bytes).sum(),
+        bytes: content.artifacts.iter().map(|artifact| artifact.bytes).sum::<u64>()
+            + content.native.as_ref().map_or(0, |native| native.bytes),
         uncompressed_bytes: content.artifacts.iter().map(|artifact| artifact.uncompressed_bytes).sum(),
         duration_ms: milliseconds(clock.elapsed()),
     }
 }
 
 /// Waits for `work` unless the worker is asked to stop first. Only for work that leaves nothing behind when it is dropped.
-async fn stoppable<T>(stop: &CancellationToken, work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn stoppable<T>(stop: &CancellationToken, work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
         biased;
         () = stop.cancelled() => Err(Error::interrupted()),
@@ -164,19 +135,14 @@ async fn stoppable<T>(stop: &CancellationToken, work: impl Future<Output = Resul
 }
 
 /// A manifest that is there already is either this very export's, or a reason to refuse.
-fn same_export(
-    found: &Bytes,
-    config: &ExportConfig,
-    assignment: Option<&Assignment>,
-    location: &str,
-) -> Result<Manifest> {
+fn same_export(found: &Bytes, place: &Place, assignment: Option<&Assignment>, location: &str) -> Result<Manifest> {
     let refuse = |why: String| {
         Error::new(
             Kind::InvalidSettings,
             format!("{location} is there already and {why}: it is never replaced, choose another --dest"),
         )
     };
-    let manifest = Manifest::parse(found, config.destination.prefix()).map_err(|error| match error {
+    let manifest = Manifest::parse(found, place.destination.prefix()).map_err(|error| match error {
         InvalidManifest::UnknownSchema(version) => refuse(format!("has schema version {version}")),
         other => refuse(format!("cannot be believed ({other})")),
     })?;
@@ -188,91 +154,35 @@ fn same_export(
     }
 }
 
-struct Run<'a> {
-    config: &'a ExportConfig,
-    sink: &'a dyn ObjectSink,
-    stop: &'a CancellationToken,
-    assignment: Option<Assignment>,
+/// One run of the worker on one export.
+pub(crate) struct Run<'a> {
+    pub(crate) place: &'a Place,
+    aws: Option<&'a Aws>,
+    pub(crate) sink: &'a dyn ObjectSink,
+    pub(crate) stop: &'a CancellationToken,
+    pub(crate) assignment: Option<Assignment>,
     started: Timestamp,
     clock: std::time::Instant,
 }
 
-/// What the artifacts of a disk add up to.
+/// What an export adds up to.
 #[derive(Debug, Default)]
-struct Harvest {
-    artifacts: Vec<Artifact>,
-    skipped: Vec<Skipped>,
-    notes: Vec<String>,
+pub(crate) struct Harvest {
+    pub(crate) artifacts: Vec<Artifact>,
+    pub(crate) native: Option<Native>,
+    pub(crate) skipped: Vec<Skipped>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Run<'_> {
-    /// Exports the disk at `path`, manifest last.
-    async fn disk(&self, path: &Path, access: Access, attachment: Option<&Attachment>) -> Result<Manifest> {
-        let (disk, mut layout) = self.open(path.to_owned(), access).await?;
-        let counters = Arc::new(Counters::default());
-        let reporter = Reporter::start(Arc::clone(&counters));
-        // The reading threads poll a flag of their own.
-        let watch = {
-            let (stop, counters) = (self.stop.clone(), Arc::clone(&counters));
-            tokio::spawn(async move {
-                stop.cancelled().await;
-                counters.reading.cancel();
-            })
-        };
-        let result = self.sections(&disk, &mut layout, &counters).await;
-        watch.abort();
-        let result = match result {
-            Ok(harvest) => self.finish(&disk, &layout, harvest, &counters, attachment).await,
-            Err(error) => Err(error),
-        };
-        reporter.finish();
-        result
-    }
-
-    async fn open(&self, path: PathBuf, access: Access) -> Result<(Arc<Disk>, Layout)> {
-        let expect = self.config.expect_bytes;
-        blocking("open the disk", move || {
-            let disk = Disk::open(&path, access, expect)?;
-            let layout = Layout::read(&disk)?;
-            Ok((Arc::new(disk), layout))
-        })
-        .await
-    }
-
-    async fn sections(&self, disk: &Arc<Disk>, layout: &mut Layout, counters: &Arc<Counters>) -> Result<Harvest> {
-        let mut harvest = Harvest::default();
-        for section in std::mem::take(&mut layout.sections) {
-            if self.stop.is_cancelled() {
-                return Err(Error::interrupted());
-            }
-            let opened = {
-                let (disk, section) = (Arc::clone(disk), section.clone());
-                blocking("open a partition", move || section.open(&disk)).await?
-            };
-            let fate = match opened {
-                Opened::Skipped(skipped) => {
-                    tracing::info!(section = section.name, reason = skipped.reason, "left out");
-                    harvest.skipped.push(Skipped { source: skipped.section.source, reason: skipped.reason.clone() });
-                    Fate::Skipped(skipped.reason)
-                }
-                Opened::Filesystem(mounted) => {
-                    let used = mounted.used_bytes().unwrap_or_default();
-                    counters.reading.add_total_bytes(used);
-                    Fate::Artifact(self.artifact(Job::filesystem(mounted), disk, counters, &mut harvest).await?)
-                }
-                Opened::Image(image) => {
-                    counters.reading.add_total_bytes(image.section.source.size_bytes);
-                    Fate::Artifact(self.artifact(Job::image(image), disk, counters, &mut harvest).await?)
-                }
-            };
-            layout.table.set_fate(&section, fate);
-        }
-        Ok(harvest)
+    /// AWS, for what needs it.
+    pub(crate) fn aws(&self) -> Result<&Aws> {
+        self.aws.ok_or_else(|| Error::new(Kind::Internal, "a run without AWS that needs it"))
     }
 }
 
 /// Runs `work` on a thread of its own.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     what: &str,
     work: impl FnOnce() -> Result<T, crate::source::SourceError> + Send + 'static,
 ) -> Result<T> {
@@ -295,7 +205,7 @@ impl From<crate::source::SourceError> for Error {
     }
 }
 
-fn milliseconds(duration: std::time::Duration) -> u64 {
+pub(crate) fn milliseconds(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -2,24 +2,24 @@
 
 use domain::claim::Claim;
 use domain::failure::Kind;
-use domain::plan::{Plan, PlannedVolume};
+use domain::plan::{Plan, Unit};
 
-use crate::config::ExportConfig;
+use crate::config::Place;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::sink::ObjectSink;
 
-/// A plan, and the volume of it that is this worker's.
+/// A plan, and the unit of it that is this worker's.
 #[derive(Debug, Clone)]
-pub(super) struct Assignment {
-    pub(super) plan: Plan,
-    pub(super) volume: PlannedVolume,
+pub(crate) struct Assignment {
+    pub(crate) plan: Plan,
+    pub(crate) unit: Unit,
 }
 
 impl Assignment {
-    /// Reads the claim that `config` names. It lies in the bucket of `sink`.
-    pub(super) async fn read(config: &ExportConfig, sink: &dyn ObjectSink) -> Result<Option<Self>> {
-        let Some((folder, name)) = &config.plan else {
+    /// Reads the claim that `place` names. It lies in the bucket of `sink`.
+    pub(crate) async fn read(place: &Place, sink: &dyn ObjectSink) -> Result<Option<Self>> {
+        let Some((folder, name)) = &place.plan else {
             return Ok(None);
         };
         let key = format!("{}{name}", folder.prefix());
@@ -28,24 +28,24 @@ impl Assignment {
         })?;
         let claim = Claim::parse(&claim)
             .map_err(|error| Error::caused_by(Kind::InvalidSettings, format!("read {}", sink.locate(&key)), error))?;
-        Self::choose(claim.plan, config.volume_key.as_deref(), &config.destination).map(Some)
+        Self::choose(claim.plan, place.unit_key.as_deref(), &place.destination).map(Some)
     }
 
     fn choose(plan: Plan, key: Option<&str>, destination: &Destination) -> Result<Self> {
         let refuse =
             |why: String| Err(Error::new(Kind::InvalidSettings, format!("the plan of {}: {why}", plan.export_id)));
-        let volume = match (key, plan.volumes.as_slice()) {
-            (Some(key), volumes) => volumes.iter().find(|volume| volume.key == key),
+        let unit = match (key, plan.units.as_slice()) {
+            (Some(key), _) => plan.unit(key),
             (None, [only]) => Some(only),
             (None, _) => None,
         };
-        let Some(volume) = volume.cloned() else {
-            let keys: Vec<&str> = plan.volumes.iter().map(|volume| volume.key.as_str()).collect();
-            return refuse(format!("--volume-key must be one of {}", keys.join(", ")));
+        let Some(unit) = unit.cloned() else {
+            let keys: Vec<&str> = plan.units.iter().map(|unit| unit.key.as_str()).collect();
+            return refuse(format!("--unit-key must be one of {}", keys.join(", ")));
         };
-        if destination.prefix() != volume.prefix.as_str() {
-            return refuse(format!("{} belongs under {}, and --dest is {destination}", volume.key, volume.prefix));
+        if destination.prefix() != unit.prefix.as_str() {
+            return refuse(format!("{} belongs under {}, and --dest is {destination}", unit.key, unit.prefix));
         }
-        Ok(Self { plan, volume })
+        Ok(Self { plan, unit })
     }
 }

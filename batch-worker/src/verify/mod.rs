@@ -4,23 +4,27 @@
 //! another kind of failure.
 
 mod download;
-mod store;
+pub(crate) mod store;
 
 use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use archive::{ArtifactKind, Expected, VerifyError, verify_artifact};
+use archive::{ArtifactKind, Expected, VerifyError, verify_image_and};
 use domain::failure::Kind;
 use domain::key;
-use domain::manifest::{Artifact, InvalidManifest, Manifest, Method, SmallObject};
+use domain::manifest::{Artifact, Dump, DumpFormat, InvalidManifest, Manifest, Method, SmallObject};
 use tokio_util::sync::CancellationToken;
 
 use self::store::{Held, Store};
 use crate::cli::Mode;
 use crate::config::VerifyConfig;
+use crate::database;
+use crate::database::child::Children;
+use crate::database::inspect::{Inspector, Unreadable};
 use crate::error::{Error, Result};
+use crate::native;
 
 /// What a verification found equal, printed as one line of JSON.
 #[derive(Debug, serde::Serialize)]
@@ -32,26 +36,32 @@ pub struct Report {
     pub mode: &'static str,
     /// Always true: a difference is an error.
     pub verified: bool,
-    /// Archives and images.
+    /// Archives, images and dumps.
     pub artifacts: usize,
-    /// Their bytes.
+    /// Objects that AWS itself wrote.
+    pub objects: u64,
+    /// The bytes of both.
     pub bytes: u64,
     /// Bytes that were decompressed and hashed.
     pub uncompressed_bytes: u64,
     /// Rows of the indexes that were found, with their hashes.
     pub entries: u64,
+    /// Rows of tables that were counted again, in dumps and in what AWS wrote.
+    pub rows: u64,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
 }
 
 /// Verifies the export of a manifest.
 pub async fn run(config: &VerifyConfig, stop: &CancellationToken) -> Result<Report> {
-    let store = Store::open(config, stop).await;
+    let store = Store::open(&config.folder, config.bucket_owner.as_ref(), stop).await;
+    let children = Children::default();
     let result = tokio::select! {
         biased;
         () = stop.cancelled() => Err(Error::interrupted()),
-        result = verify(config, &store, stop) => result,
+        result = verify(config, &store, &children, stop) => result,
     };
+    children.halt();
     if let (Err(error), true) = (&result, config.in_batch)
         && let Some(sink) = store.sink()
     {
@@ -60,7 +70,7 @@ pub async fn run(config: &VerifyConfig, stop: &CancellationToken) -> Result<Repo
     result
 }
 
-async fn verify(config: &VerifyConfig, store: &Store, stop: &CancellationToken) -> Result<Report> {
+async fn verify(config: &VerifyConfig, store: &Store, children: &Children, stop: &CancellationToken) -> Result<Report> {
     let clock = std::time::Instant::now();
     store.preflight().await?;
     let manifest_key = format!("{}{}", config.folder.prefix(), config.name);
@@ -87,24 +97,49 @@ async fn verify(config: &VerifyConfig, store: &Store, stop: &CancellationToken) 
         },
         verified: true,
         artifacts: manifest.artifacts.len(),
+        objects: 0,
         bytes: 0,
         uncompressed_bytes: 0,
         entries: 0,
+        rows: 0,
         duration_ms: 0,
     };
+    let reads_archives = config.mode == Mode::Readback
+        && manifest.artifacts.iter().filter_map(|artifact| artifact.dump.as_ref()).any(is_archive);
+    if reads_archives {
+        let children = children.clone();
+        let checked = tokio::task::spawn_blocking(move || database::can_read_archives(&children)).await;
+        checked.map_err(|panic| Error::internal("look for pg_restore", panic))??;
+    }
     let mut differences = Vec::new();
-    if let Some(table) = &manifest.source.partition_table {
+    if let Some(table) = partition_table(&manifest) {
         collect(small(store, table, config.mode).await, &mut differences)?;
     }
     for artifact in &manifest.artifacts {
         let checked = match config.mode {
             Mode::Checksum => checksums(store, artifact).await,
-            Mode::Readback => readback(store, artifact, config.threads, stop, &done).await,
+            Mode::Readback => readback(store, artifact, config.threads, children, stop, &done).await,
         };
         if let Some(checked) = collect(checked, &mut differences)? {
             report.bytes += checked.bytes;
             report.uncompressed_bytes += checked.uncompressed_bytes;
             report.entries += checked.entries;
+            report.rows += checked.rows;
+        }
+    }
+    if let Some(native) = &manifest.native {
+        let listing = collect(small(store, &native.listing, Mode::Readback).await, &mut differences)?.flatten();
+        if let Some(mut listing) = listing {
+            let mut content = Vec::new();
+            let read = listing.read_to_end(&mut content);
+            read.map_err(|error| Error::internal("read the list of objects", error))?;
+            let what = native::verify::Subject { store, native, folder: prefix, mode: config.mode };
+            let verified = what.verify(&content, stop, &done, &mut differences).await;
+            if let Some(verified) = collect(verified, &mut differences)? {
+                report.objects = verified.objects;
+                report.bytes += verified.bytes;
+                report.rows += verified.items;
+            }
         }
     }
     watch.abort();
@@ -123,6 +158,11 @@ struct Checked {
     bytes: u64,
     uncompressed_bytes: u64,
     entries: u64,
+    rows: u64,
+}
+
+fn is_archive(dump: &Dump) -> bool {
+    dump.format == DumpFormat::Custom
 }
 
 /// Keeps a difference for the end; any other failure ends the verification.
@@ -159,12 +199,21 @@ fn keys_are_its_own(manifest: Manifest, prefix: &str) -> Result<Manifest, Invali
             return outside(&format!("the index of {}", artifact.name), index);
         }
     }
-    if let Some(table) = &manifest.source.partition_table
+    if let Some(table) = partition_table(&manifest)
         && table.key != format!("{prefix}{}", key::PARTITION_TABLE)
     {
         return outside("the partition table", &table.key);
     }
+    if let Some(native) = &manifest.native
+        && native.listing.key != format!("{prefix}{}", key::NATIVE_LISTING)
+    {
+        return outside("the list of objects", &native.listing.key);
+    }
     Ok(manifest)
+}
+
+fn partition_table(manifest: &Manifest) -> Option<&SmallObject> {
+    manifest.source.as_disk()?.partition_table.as_ref()
 }
 
 fn disbelieved(location: &str, error: InvalidManifest) -> Error {
@@ -245,6 +294,7 @@ async fn readback(
     store: &Store,
     artifact: &Artifact,
     threads: usize,
+    children: &Children,
     stop: &CancellationToken,
     done: &Arc<AtomicU64>,
 ) -> Result<Checked> {
@@ -255,33 +305,81 @@ async fn readback(
         .ok_or_else(|| Error::new(Kind::Internal, "an index that was not read"))?;
     let (stream, failure) = store.stream(&artifact.key, &object, stop.clone())?;
     let (before, shared) = (done.load(Ordering::Relaxed), Arc::clone(done));
-    let verified = tokio::task::spawn_blocking(move || {
+    let (dump, children) = (artifact.dump.clone(), children.clone());
+    let checking = tokio::task::spawn_blocking(move || {
         let stream: Box<dyn Read + Send> = stream;
-        verify_artifact(stream, index, &expected, threads, &mut |bytes| {
-            shared.store(before + bytes, Ordering::Relaxed);
-        })
-    })
-    .await
-    .map_err(|panic| Error::internal(format!("verify {}", artifact.name), panic))?;
-    match (verified, failure.take()) {
-        // A download that failed explains whatever the reader made of it.
-        (Err(_), Some(error)) => Err(error),
-        (Ok(verified), _) => Ok(Checked {
+        let mut again = dump.as_ref().map(|dump| Again::new(dump, &children)).transpose()?;
+        let mut progress = |bytes| shared.store(before + bytes, Ordering::Relaxed);
+        let mut content = |data: &[u8]| {
+            if let Some(again) = &mut again {
+                again.write(data);
+            }
+        };
+        let verified = verify_image_and(stream, index, &expected, threads, &mut progress, &mut content);
+        // What differs byte by byte differs in what it holds, too, and the first says it better.
+        let read = match (&verified, again) {
+            (Ok(_), Some(again)) => Some(again.finish()?),
+            _ => None,
+        };
+        Ok::<_, Error>((verified, read))
+    });
+    let checking = checking.await.map_err(|panic| Error::internal(format!("verify {}", artifact.name), panic))?;
+    let (verified, read) = match (checking, failure.take()) {
+        (_, Some(error)) => return Err(error),
+        (result, None) => result?,
+    };
+    if let Some(Err(difference)) = &read {
+        return Err(differs(format!("{} in {}: {difference}", artifact.name, store.folder_of(&artifact.key))));
+    }
+    let rows = artifact.dump.iter().flat_map(|dump| &dump.tables).map(|table| table.rows).sum();
+    match verified {
+        Ok(verified) => Ok(Checked {
             bytes: verified.compressed_bytes,
             uncompressed_bytes: verified.uncompressed_bytes,
             entries: verified.entries,
+            rows,
         }),
-        (Err(VerifyError::Mismatch(mismatch)), None) => Err(differs(format!(
+        Err(VerifyError::Mismatch(mismatch)) => Err(differs(format!(
             "{} in {}: {}",
             mismatch.artifact,
             store.folder_of(&artifact.key),
             mismatch.difference
         ))),
-        (Err(error), None) => Err(Error::caused_by(
+        Err(error) => Err(Error::caused_by(
             Kind::Unavailable,
             format!("read {} back", store.locate(&artifact.key)),
             domain::failure::chain(&error),
         )),
+    }
+}
+
+/// A dump that is read again while its bytes are compared.
+struct Again<'a> {
+    dump: &'a Dump,
+    inspector: Inspector,
+    failed: Option<Unreadable>,
+}
+
+impl<'a> Again<'a> {
+    fn new(dump: &'a Dump, children: &Children) -> Result<Self> {
+        Ok(Self { dump, inspector: Inspector::new(dump.format, dump.content, children)?, failed: None })
+    }
+
+    fn write(&mut self, data: &[u8]) {
+        if self.failed.is_none() {
+            self.failed = self.inspector.write(data).err();
+        }
+    }
+
+    /// The inner error says how it differs.
+    fn finish(self) -> Result<Result<(), String>> {
+        if let Some(error) = self.failed {
+            return Ok(Err(error.to_string()));
+        }
+        Ok(match self.inspector.finish()? {
+            Err(error) => Err(error.to_string()),
+            Ok(contents) => contents.difference(self.dump).map_or(Ok(()), Err),
+        })
     }
 }
 
@@ -291,7 +389,7 @@ fn expected(artifact: &Artifact) -> Result<Expected, InvalidManifest> {
         artifact: artifact.name.clone(),
         kind: match artifact.method {
             Method::Tar => ArtifactKind::Tar,
-            Method::Image => ArtifactKind::Image,
+            Method::Image | Method::Dump => ArtifactKind::Image,
         },
         codec: artifact.codec.parse().map_err(contradiction)?,
         compressed_bytes: artifact.bytes,
@@ -304,7 +402,8 @@ fn expected(artifact: &Artifact) -> Result<Expected, InvalidManifest> {
 }
 
 fn report_progress(done: Arc<AtomicU64>, manifest: &Manifest) -> tokio::task::JoinHandle<()> {
-    let total: u64 = manifest.artifacts.iter().map(|artifact| artifact.bytes).sum();
+    let native = manifest.native.as_ref().map_or(0, |native| native.bytes);
+    let total: u64 = manifest.artifacts.iter().map(|artifact| artifact.bytes).sum::<u64>() + native;
     tokio::spawn(async move {
         let mut minute = tokio::time::interval(std::time::Duration::from_mins(1));
         minute.tick().await;
@@ -331,6 +430,8 @@ fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::manifest::{Disk, Origin};
+
     use super::*;
 
     #[test]
@@ -358,7 +459,7 @@ mod tests {
             with(|manifest| manifest.artifacts[0].index.key = elsewhere.to_owned()),
             with(|manifest| manifest.artifacts[0].key = "data/other/partition-1.tar.gz".to_owned()),
             with(|manifest| {
-                if let Some(table) = &mut manifest.source.partition_table {
+                if let Origin::Disk(Disk { partition_table: Some(table), .. }) = &mut manifest.source {
                     table.key = "claims/x.json".to_owned();
                 }
             }),

@@ -10,54 +10,61 @@ use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::ChecksumMode;
 use bytes::Bytes;
 use domain::failure::Kind;
+use domain::id::AccountId;
 use domain::manifest::Manifest;
 use sha2::Digest as _;
 use tokio_util::sync::CancellationToken;
 
 use super::download::{self, Object};
 use crate::aws::{Aws, sdk_error, status};
-use crate::config::VerifyConfig;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::sink::{DirectorySink, ObjectSink, S3Sink};
 
 /// An object as the store describes it.
 #[derive(Debug, Clone)]
-pub(super) struct Held {
-    pub(super) bytes: u64,
-    pub(super) crc64nvme: Option<String>,
-    pub(super) etag: Option<String>,
+pub(crate) struct Held {
+    pub(crate) bytes: u64,
+    pub(crate) crc64nvme: Option<String>,
+    pub(crate) etag: Option<String>,
+}
+
+/// An object in a listing.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub(crate) key: String,
+    pub(crate) held: Held,
 }
 
 /// Where a download leaves the reason why its stream broke.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Failure(Arc<Mutex<Option<Error>>>);
+pub(crate) struct Failure(Arc<Mutex<Option<Error>>>);
 
 impl Failure {
-    pub(super) fn set(&self, error: Error) {
+    pub(crate) fn set(&self, error: Error) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
-    pub(super) fn take(&self) -> Option<Error> {
+    pub(crate) fn take(&self) -> Option<Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 #[derive(Debug)]
-pub(super) enum Store {
-    S3 { client: aws_sdk_s3::Client, sink: S3Sink, config: VerifyConfig, bucket: String },
+pub(crate) enum Store {
+    S3 { client: aws_sdk_s3::Client, sink: S3Sink, owner: Option<String>, bucket: String },
     Directory { sink: DirectorySink, root: PathBuf, stop: CancellationToken },
 }
 
 impl Store {
-    pub(super) async fn open(config: &VerifyConfig, stop: &CancellationToken) -> Self {
-        match &config.folder {
+    pub(crate) async fn open(folder: &Destination, owner: Option<&AccountId>, stop: &CancellationToken) -> Self {
+        match folder {
             Destination::S3 { bucket, .. } => {
                 let client = Aws::load().await.s3();
                 Self::S3 {
-                    sink: S3Sink::new(client.clone(), bucket.clone(), config.bucket_owner.clone()),
+                    sink: S3Sink::new(client.clone(), bucket.clone(), owner.cloned()),
                     client,
-                    config: config.clone(),
+                    owner: owner.map(ToString::to_string),
                     bucket: bucket.to_string(),
                 }
             }
@@ -68,7 +75,7 @@ impl Store {
     }
 
     /// The root of the copied bucket in which a manifest lies, and the manifest's prefix there: `None` where its keys begin in its own folder.
-    pub(super) fn copied_bucket(&self, manifest: &[u8]) -> Option<(Self, String)> {
+    pub(crate) fn copied_bucket(&self, manifest: &[u8]) -> Option<(Self, String)> {
         let Self::Directory { root, stop, .. } = self else { return None };
         let manifest = Manifest::parse(manifest, "").ok()?;
         let (outer, prefix) = manifest.root_of(root);
@@ -79,7 +86,7 @@ impl Store {
     }
 
     /// The bucket, for the last word of a failure.
-    pub(super) fn sink(&self) -> Option<S3Sink> {
+    pub(crate) fn sink(&self) -> Option<S3Sink> {
         match self {
             Self::S3 { sink, .. } => Some(sink.clone()),
             Self::Directory { .. } => None,
@@ -87,14 +94,14 @@ impl Store {
     }
 
     /// Whether the bucket is there and ours. A directory is only read, and says so itself.
-    pub(super) async fn preflight(&self) -> Result<()> {
+    pub(crate) async fn preflight(&self) -> Result<()> {
         match self {
             Self::S3 { sink, .. } => sink.preflight().await,
             Self::Directory { .. } => Ok(()),
         }
     }
 
-    pub(super) fn locate(&self, key: &str) -> String {
+    pub(crate) fn locate(&self, key: &str) -> String {
         match self {
             Self::S3 { sink, .. } => sink.locate(key),
             Self::Directory { sink, .. } => sink.locate(key),
@@ -102,13 +109,13 @@ impl Store {
     }
 
     /// The folder of `key`, with a slash at the end.
-    pub(super) fn folder_of(&self, key: &str) -> String {
+    pub(crate) fn folder_of(&self, key: &str) -> String {
         let location = self.locate(key);
         let end = location.rfind('/').map_or(location.len(), |slash| slash + 1);
         location[..end].to_owned()
     }
 
-    pub(super) async fn read(&self, key: &str) -> Result<Option<Bytes>> {
+    pub(crate) async fn read(&self, key: &str) -> Result<Option<Bytes>> {
         match self {
             Self::S3 { sink, .. } => sink.read(key).await,
             Self::Directory { sink, .. } => sink.read(key).await,
@@ -116,15 +123,15 @@ impl Store {
     }
 
     /// What the store says of an object without reading it.
-    pub(super) async fn look(&self, key: &str) -> Result<Option<Held>> {
+    pub(crate) async fn look(&self, key: &str) -> Result<Option<Held>> {
         match self {
-            Self::S3 { client, config, bucket, .. } => {
+            Self::S3 { client, owner, bucket, .. } => {
                 let answer = client
                     .head_object()
                     .bucket(bucket)
                     .key(key)
                     .checksum_mode(ChecksumMode::Enabled)
-                    .set_expected_bucket_owner(config.bucket_owner.as_ref().map(ToString::to_string))
+                    .set_expected_bucket_owner(owner.clone())
                     .send()
                     .await;
                 match answer {
@@ -145,6 +152,47 @@ impl Store {
         }
     }
 
+    /// The objects whose keys begin with `prefix`, by key.
+    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+        let mut listed = Vec::new();
+        match self {
+            Self::S3 { client, owner, bucket, .. } => {
+                let request = client.list_objects_v2().bucket(bucket).prefix(prefix);
+                let mut pages = request.set_expected_bucket_owner(owner.clone()).into_paginator().send();
+                while let Some(page) = pages.next().await {
+                    let page = page.map_err(|error| sdk_error(format!("list {}", self.locate(prefix)), &error))?;
+                    listed.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+                        let bytes = object.size.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default();
+                        Some(Listed { key: object.key?, held: Held { bytes, crc64nvme: None, etag: object.e_tag } })
+                    }));
+                }
+            }
+            Self::Directory { root, .. } => {
+                let mut folders = vec![root.join(prefix)];
+                while let Some(folder) = folders.pop() {
+                    let entries = match std::fs::read_dir(&folder) {
+                        Ok(entries) => entries,
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                        Err(error) => return Err(self.unreadable(prefix, error)),
+                    };
+                    for entry in entries {
+                        let entry = entry.map_err(|error| self.unreadable(prefix, error))?;
+                        let metadata = entry.metadata().map_err(|error| self.unreadable(prefix, error))?;
+                        let path = entry.path();
+                        if metadata.is_dir() {
+                            folders.push(path);
+                        } else if let Ok(key) = path.strip_prefix(root) {
+                            let held = Held { bytes: metadata.len(), crc64nvme: None, etag: None };
+                            listed.push(Listed { key: key.to_string_lossy().into_owned(), held });
+                        }
+                    }
+                }
+            }
+        }
+        listed.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(listed)
+    }
+
     fn unreadable(&self, key: &str, error: io::Error) -> Error {
         let kind = match error.kind() {
             io::ErrorKind::PermissionDenied => Kind::AccessDenied,
@@ -154,7 +202,7 @@ impl Store {
     }
 
     /// The bytes of an object as a stream for a thread, and the place where a failure of it will be.
-    pub(super) fn stream(
+    pub(crate) fn stream(
         &self,
         key: &str,
         held: &Held,
@@ -162,12 +210,12 @@ impl Store {
     ) -> Result<(Box<dyn Read + Send>, Failure)> {
         let failure = Failure::default();
         match self {
-            Self::S3 { client, config, bucket, .. } => {
+            Self::S3 { client, owner, bucket, .. } => {
                 let object = Object {
                     client: client.clone(),
                     bucket: bucket.clone(),
                     key: key.to_owned(),
-                    owner: config.bucket_owner.as_ref().map(ToString::to_string),
+                    owner: owner.clone(),
                     etag: held.etag.clone(),
                     bytes: held.bytes,
                 };
@@ -182,7 +230,7 @@ impl Store {
     }
 
     /// An object in an unnamed temporary file, and its hash.
-    pub(super) async fn fetch(&self, key: &str, held: &Held) -> Result<(File, Sha256)> {
+    pub(crate) async fn fetch(&self, key: &str, held: &Held) -> Result<(File, Sha256)> {
         let (mut stream, failure) = self.stream(key, held, CancellationToken::new())?;
         let copied = tokio::task::spawn_blocking(move || {
             let mut file = tempfile::tempfile()?;

@@ -60,6 +60,10 @@ pub(crate) struct State {
     pub(crate) objects: BTreeMap<String, Object>,
     pub(crate) uploads: BTreeMap<String, Upload>,
     pub(crate) volumes: BTreeMap<String, FakeVolume>,
+    /// Tables of DynamoDB, by the number of their items.
+    pub(crate) tables: BTreeMap<String, u64>,
+    /// Parameters of SSM.
+    pub(crate) parameters: BTreeMap<String, String>,
     /// Device names that are in use on the instance.
     pub(crate) names_in_use: Vec<String>,
     pub(crate) calls: Vec<String>,
@@ -252,6 +256,7 @@ async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Result<Answ
         let mut state = state.lock().unwrap();
         match operation.as_str() {
             "DescribeVolumes" | "AttachVolume" | "DetachVolume" => state.ec2(&operation, &call),
+            "Scan" | "GetParameter" => state.json(&operation, &call),
             "Token" => text("token"),
             "Metadata" => metadata(&call),
             _ => state.s3(&operation, &call),
@@ -283,6 +288,9 @@ fn operation(call: &Call) -> String {
     if path.starts_with("latest/meta-data/") {
         return "Metadata".to_owned();
     }
+    if let Some(target) = call.headers.get("x-amz-target").and_then(|target| target.to_str().ok()) {
+        return target.rsplit('.').next().unwrap_or(target).to_owned();
+    }
     if path.is_empty() {
         return form(&call.body).get("Action").cloned().unwrap_or_default();
     }
@@ -291,6 +299,7 @@ fn operation(call: &Call) -> String {
     match (&call.method, has_key) {
         (&Method::HEAD, false) => "HeadBucket",
         (&Method::HEAD, true) => "HeadObject",
+        (&Method::GET, _) if query.contains("list-type=2") => "ListObjectsV2",
         (&Method::GET, _) => "GetObject",
         (&Method::PUT, _) if upload => "UploadPart",
         (&Method::PUT, _) => "PutObject",
@@ -307,6 +316,32 @@ fn form(body: &[u8]) -> BTreeMap<String, String> {
 }
 
 impl State {
+    /// DynamoDB and SSM.
+    fn json(&self, operation: &str, call: &Call) -> Answer {
+        let input: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
+        let answer = match operation {
+            "Scan" => self.tables.get(input["TableName"].as_str().unwrap()).map(|items| {
+                assert_eq!(input["Select"], "COUNT");
+                // All in one segment, as it may be.
+                let count = if input["Segment"] == 0 { *items } else { 0 };
+                serde_json::json!({ "Count": count, "ScannedCount": count })
+            }),
+            _ => self.parameters.get(input["Name"].as_str().unwrap()).map(|value| {
+                assert_eq!(input["WithDecryption"], true);
+                serde_json::json!({ "Parameter": { "Value": value } })
+            }),
+        };
+        let (status, body) = match answer {
+            Some(answer) => (200, answer),
+            None if operation == "Scan" => {
+                (400, serde_json::json!({ "__type": "ResourceNotFoundException", "message": "no table" }))
+            }
+            None => (400, serde_json::json!({ "__type": "ParameterNotFound", "message": "no parameter" })),
+        };
+        let body = Full::new(body.to_string().into());
+        Response::builder().status(status).header("content-type", "application/x-amz-json-1.0").body(body).unwrap()
+    }
+
     fn fault_for(&mut self, operation: &str) -> Option<Fault> {
         let mut hit = None;
         for (name, when, fault, seen) in &mut self.faults {

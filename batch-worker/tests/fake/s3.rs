@@ -64,6 +64,7 @@ impl State {
         match operation {
             "HeadBucket" => empty(ok()),
             "PutObject" => self.put_object(key, call),
+            "ListObjectsV2" => self.list(call),
             "GetObject" => self.get_object(key, call),
             "HeadObject" => self.head_object(key),
             "CreateMultipartUpload" => self.create_upload(key, call),
@@ -83,6 +84,19 @@ impl State {
         }
         let etag = self.store(key, call.body.clone());
         empty(ok().header("etag", etag))
+    }
+
+    fn list(&self, call: &Call) -> Answer {
+        use std::fmt::Write as _;
+        let prefix = call.query("prefix").unwrap_or_default();
+        let mut body = String::from("<ListBucketResult><IsTruncated>false</IsTruncated>");
+        for (key, object) in self.objects.iter().filter(|(key, _)| key.starts_with(&prefix)) {
+            let etag = object.etag.replace('"', "&quot;");
+            let size = object.content.len();
+            write!(body, "<Contents><Key>{key}</Key><Size>{size}</Size><ETag>{etag}</ETag></Contents>").unwrap();
+        }
+        body.push_str("</ListBucketResult>");
+        ok().header("content-type", "application/xml").body(Full::new(body.into())).unwrap()
     }
 
     fn get_object(&self, key: &str, call: &Call) -> Answer {

@@ -3,7 +3,7 @@ import { INSTANCE_TYPES } from "./instance.js";
 import { CIDR, ZONES } from "./network.js";
 import { placeOf, VAULT_RESOURCE } from "./place.js";
 import type { Given } from "./schema.js";
-import type { BucketSettings, ComputeSettings, NetworkSettings, RestoreSettings, Settings, Vault } from "./types.js";
+import type { BucketSettings, ComputeSettings, DatabaseSettings, NetworkSettings, RestoreSettings, Settings, Vault } from "./types.js";
 
 /** What `gzip` and `zstd` themselves use. */
 const COMPRESSION_LEVEL = { gzip: 6, zstd: 3 } as const;
@@ -27,6 +27,9 @@ export function settingsOf(given: Given): Settings {
     verification: given.verification,
     compression: { codec: compression.codec, level: compression.level ?? COMPRESSION_LEVEL[compression.codec] },
     restore: restore(given),
+    database: database(given),
+    dynamodb: given.dynamodb,
+    nativeExportTimeoutHours: given.nativeExportTimeoutHours,
     bucket: bucket(given),
     compute: compute(given),
     network: network(given),
@@ -43,6 +46,10 @@ function vault({ backupVault = "" }: Given): Vault {
 
 function restore({ restore: given }: Given): RestoreSettings {
   return given;
+}
+
+function database({ database: { parquet, ...given } }: Given): DatabaseSettings {
+  return { ...given, ...(parquet !== false && { parquet: parquet === true ? {} : { kmsKey: parquet } }) };
 }
 
 function bucket({ s3KmsCmk, s3AccessLogsBucket, s3AccessLogsPrefix = "", lifecycleRules, objectLock: { mode, days } }: Given): BucketSettings {

@@ -26,6 +26,8 @@ export const LIMITS = {
   initializationRateMib: bounds(100, 300, "MiB/s"),
   restoreTimeoutMinutes: bounds(1, 1_440, "minutes"),
   exportTimeoutHours: bounds(1, 168, "hours"),
+  databaseRestoreTimeoutHours: bounds(1, 168, "hours"),
+  nativeExportTimeoutHours: bounds(1, 168, "hours"),
   maxVcpus: bounds(1, 100_000, "vCPUs"),
   jobVcpus: bounds(1, 192, "vCPUs"),
   /** The worker stays below 512 MiB; the page cache and the runtime want some as well. */
@@ -48,7 +50,10 @@ export const LOG_RETENTION_DAYS: readonly number[] = [
 export const MOST_TAGS = 40;
 
 /** As JSON. They travel in the environment of the plan Lambda, which holds 4 KiB of everything. */
-export const MOST_TAG_BYTES = 2_000;
+export const MOST_TAG_BYTES = 1_400;
+
+/** They travel in the same environment. */
+export const MOST_INSTANCE_CLASSES = 10;
 
 /** gp3 carries a quarter of a MiB/s for each of its IOPS. */
 export const IOPS_PER_THROUGHPUT_MIB = 4;

@@ -19,6 +19,16 @@ const RESERVED = 5;
 /** Interface endpoints in every subnet, and one spare for the next. */
 const ENDPOINTS = 8;
 
+/** Restored databases in a subnet at once, the endpoint of Systems Manager, and the address that RDS wants to find free. */
+const DATABASES = 10;
+
+/** What RDS wants of a subnet group. */
+const ZONES_OF_DATABASES = 2;
+
+function restoresDatabases({ resourceTypes }: Given): boolean {
+  return resourceTypes.includes("RDS") || resourceTypes.includes("Aurora");
+}
+
 /** In how many zones hosts can be. */
 function zoneCount({ network: { mode, subnets, availabilityZones = ZONES } }: Given): number {
   if (mode === "existing") {
@@ -110,7 +120,7 @@ function* range(given: Given): Iterable<Contradiction> {
   if (mode === "existing" || cidr === undefined) {
     return;
   }
-  const about = ["network.cidr", "network.mode", "network.availabilityZones", "compute.maxVcpus", "compute.jobVcpus", "compute.spot"];
+  const about = ["network.cidr", "network.mode", "network.availabilityZones", "resourceTypes", "compute.maxVcpus", "compute.jobVcpus", "compute.spot"];
   const say = (problem: string, remedy: string): Contradiction => ({ about, problem, remedy });
   if (!isPrivate(cidr)) {
     yield say(`${written} is not private`, "choose a range in 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10");
@@ -125,10 +135,10 @@ function* range(given: Given): Iterable<Contradiction> {
   const count = zoneCount(given) * (mode === "nat" ? 2 : 1);
   const size = subnetSize(cidr, count);
   const hosts = hostsPerZone(given);
-  const needed = RESERVED + hosts + (mode === "endpoints" ? ENDPOINTS : 1);
+  const needed = RESERVED + hosts + (mode === "endpoints" ? ENDPOINTS : 1) + (restoresDatabases(given) ? DATABASES : 0);
   if (size < needed) {
     yield say(
-      `${written} gives each of ${count} subnets ${size < 1 ? "no" : size} addresses, and ${needed} are needed for up to ${hosts} hosts`,
+      `${written} gives each of ${count} subnets ${size < 1 ? "no" : size} addresses, and ${needed} are needed for up to ${hosts} hosts${restoresDatabases(given) ? " and for databases" : ""}`,
       `choose a larger range, as ${CIDR}, fewer zones, or a lower compute.maxVcpus`,
     );
   }
@@ -147,5 +157,18 @@ function* share(given: Given): Iterable<Contradiction> {
   }
 }
 
+/** RDS makes no subnet group of one zone, although an instance of ours is in one alone. */
+function* zonesOfDatabases(given: Given): Iterable<Contradiction> {
+  const zones = zoneCount(given);
+  if (restoresDatabases(given) && zones > 0 && zones < ZONES_OF_DATABASES) {
+    const key = given.network.mode === "existing" ? "network.subnets" : "network.availabilityZones";
+    yield {
+      about: [key, "resourceTypes", "network.mode"],
+      problem: "is of one zone, and RDS wants two for the subnet group of restored databases",
+      remedy: given.network.mode === "existing" ? "name a subnet of another zone too, or take RDS and Aurora out of resourceTypes" : "write 2 or more, or take RDS and Aurora out of resourceTypes",
+    };
+  }
+}
+
 /** What must be right about where the hosts are. */
-export const networkRules: readonly Rule[] = [existing, subnets, zonesOfRegion, range, share];
+export const networkRules: readonly Rule[] = [existing, subnets, zonesOfRegion, zonesOfDatabases, range, share];

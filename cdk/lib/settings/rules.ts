@@ -10,7 +10,7 @@ import type { Given } from "./schema.js";
 
 /** Everything that does not fit together. */
 export function contradictions(given: Given): Contradiction[] {
-  return [vault, place, keys, deletion, tagging, names, accessLogs, lifecycle, objectLock, compression, volumes, hosts, image, ...networkRules, notifications].flatMap((rule) => [...rule(given)]);
+  return [vault, place, keys, deletion, tagging, names, accessLogs, lifecycle, objectLock, compression, volumes, databases, tables, hosts, image, ...networkRules, notifications].flatMap((rule) => [...rule(given)]);
 }
 
 /** What AWS Backup takes; its own vaults have slashes. */
@@ -55,10 +55,11 @@ function* place({ account, region, backupVault = "" }: Given): Iterable<Contradi
 
 /** KMS keys are used in their own Region alone; another account's are fine. */
 function* keys(given: Given): Iterable<Contradiction> {
-  const { s3KmsCmk, restore } = given;
+  const { s3KmsCmk, restore, database } = given;
   const named: [string, string | undefined][] = [
     ["s3KmsCmk", s3KmsCmk],
     ["restore.volumeKmsKey", restore.volumeKmsKey],
+    ["database.parquet", typeof database.parquet === "string" ? database.parquet : undefined],
     ...restore.snapshotKmsKeys.map((key): [string, string] => ["restore.snapshotKmsKeys", key]),
   ];
   const arns = named.flatMap(([key, text]) => {
@@ -178,6 +179,27 @@ function* volumes({ restore: { volumeType, throughputMib, iops } }: Given): Iter
       about: ["restore.iops", "restore.throughputMib", "restore.volumeType"],
       problem: `${iops} IOPS carry ${Math.floor(iops / IOPS_PER_THROUGHPUT_MIB)} MiB/s, and throughputMib is ${throughputMib}`,
       remedy: `write ${throughputMib * IOPS_PER_THROUGHPUT_MIB} or more, or leave it out: then the throughput brings the IOPS that it needs`,
+    };
+  }
+}
+
+function* databases({ database: { method, parquet } }: Given): Iterable<Contradiction> {
+  if (method === "parquet" && parquet === false) {
+    yield {
+      about: ["database.method", "database.parquet"],
+      problem: "is parquet, and RDS is given no key to export with",
+      remedy: 'set database.parquet to true, for the key of the bucket, or to the ARN of another key; or choose "dump"',
+    };
+  }
+}
+
+/** The backup would go although nobody ever exported it. */
+function* tables({ resourceTypes, dynamodb: { native }, ...given }: Given): Iterable<Contradiction> {
+  if (native === "pitr" && given["auto-delete-snapshot"] && resourceTypes.includes("DynamoDB")) {
+    yield {
+      about: ["dynamodb.native", "auto-delete-snapshot", "resourceTypes"],
+      problem: "is pitr, which exports the live table, and auto-delete-snapshot is true: the backup would be deleted without ever having been exported",
+      remedy: 'set it to "backup", or auto-delete-snapshot to false',
     };
   }
 }

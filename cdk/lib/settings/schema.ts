@@ -2,16 +2,20 @@ import { z } from "zod";
 import { ACCOUNT, parseArn, REGION } from "./arn.js";
 import { parseCidr } from "./cidr.js";
 import { parseInstanceType } from "./instance.js";
-import { LIMITS, LOG_RETENTION_DAYS, type Bounds } from "./limits.js";
+import { LIMITS, LOG_RETENTION_DAYS, MOST_INSTANCE_CLASSES, type Bounds } from "./limits.js";
 import { either, quoted, shown } from "./problem.js";
 import { tagKey, tags } from "./tags.js";
 import { boolean, choice, fromJson, isBlank, list, number, section, sectionOrMode, text, value, wholeNumber } from "./value.js";
 
 /** AWS Backup's names of the types that can be exported. */
-export const RESOURCE_TYPES = ["EBS", "EC2"] as const;
+export const RESOURCE_TYPES = ["EBS", "EC2", "RDS", "Aurora", "DynamoDB"] as const;
+export type ResourceType = (typeof RESOURCE_TYPES)[number];
+
+/** Databases and tables cost more to export than disks, and databases need two zones: they are for who asks for them. */
+const DEFAULT_RESOURCE_TYPES: readonly ResourceType[] = ["EBS", "EC2"];
 
 /** Types that it knows, and that are not exported. */
-const OTHER_RESOURCE_TYPES = ["Aurora", "CloudFormation", "DocumentDB", "DSQL", "DynamoDB", "EFS", "EKS", "FSx", "Neptune", "RDS", "Redshift", "S3", "SAP HANA on Amazon EC2", "Storage Gateway", "Timestream", "VirtualMachine"];
+const OTHER_RESOURCE_TYPES = ["CloudFormation", "DocumentDB", "DSQL", "EFS", "EKS", "FSx", "Neptune", "Redshift", "S3", "SAP HANA on Amazon EC2", "Storage Gateway", "Timestream", "VirtualMachine"];
 
 const text_ = (form: RegExp, what: string, example: string) => text(form, what, `write it as ${quoted(example)}`);
 
@@ -26,19 +30,21 @@ const accountId = (remedy: string) =>
 
 const twelveDigits = 'write its twelve digits in quotes, as "123456789012"';
 
+const isKeyArn = (given: unknown): given is string => typeof given === "string" && /^key\/[\w-]+$/.test(parseArn(given, "kms")?.resource ?? "");
+
 const kmsKeyArn = () =>
   value((given, refuse): string => {
     const remedy = 'write the ARN of a key, as "arn:aws:kms:eu-central-1:123456789012:key/…": aws kms describe-key --key-id KEY --query KeyMetadata.Arn';
-    const arn = typeof given === "string" ? parseArn(given.trim(), "kms") : undefined;
-    if (arn?.resource.startsWith("alias/")) {
+    const read = typeof given === "string" ? given.trim() : "";
+    if (parseArn(read, "kms")?.resource.startsWith("alias/")) {
       return refuse(`${shown(given)} is an alias, which IAM policies cannot name`, remedy);
     }
-    return typeof given === "string" && arn !== undefined && /^key\/[\w-]+$/.test(arn.resource) ? given.trim() : refuse(`${shown(given)} is not the ARN of a KMS key`, remedy);
+    return isKeyArn(read) ? read : refuse(`${shown(given)} is not the ARN of a KMS key`, remedy);
   });
 
 const resourceType = () =>
-  value((given, refuse): string => {
-    const remedy = `write ${either(RESOURCE_TYPES.map(quoted))}, or both`;
+  value((given, refuse): ResourceType => {
+    const remedy = `write ${either(RESOURCE_TYPES.map(quoted))}, or several of them`;
     const wanted = typeof given === "string" ? given.trim().toLowerCase() : "";
     const other = OTHER_RESOURCE_TYPES.find((type) => type.toLowerCase() === wanted);
     return (
@@ -51,6 +57,24 @@ const instanceType = () =>
   value((given, refuse): string => {
     const name = typeof given === "string" ? given.trim() : "";
     return parseInstanceType(name) === undefined ? refuse(`${shown(given)} is neither an instance family nor an instance type`, 'write it as "c7g" or "c7g.xlarge"') : name;
+  });
+
+/** A class is a family's with a generation: `db.serverless` would need a capacity beside it. */
+const instanceClass = () => text_(/^db\.[a-z]+\d[a-z0-9-]*(?:\.[a-z0-9]+)+$/, "a class of database instances", "db.t4g.medium");
+
+/** `true`: the bucket's own key. */
+const parquet = () =>
+  value((given, refuse): boolean | string => {
+    const remedy = 'write false, true for the key of the bucket, or the ARN of another key, as "arn:aws:kms:eu-central-1:123456789012:key/…"';
+    const read = typeof given === "string" ? given.trim() : given;
+    const word = typeof read === "string" ? read.toLowerCase() : read;
+    if (word === true || word === "true") {
+      return true;
+    }
+    if (word === false || word === "false") {
+      return false;
+    }
+    return isKeyArn(read) ? read : refuse(`${shown(given)} is neither true nor false nor the ARN of a KMS key`, remedy);
   });
 
 /** 0 is off. */
@@ -93,6 +117,12 @@ const notEmpty = (what: string) => (items: readonly unknown[], context: z.core.$
   }
 };
 
+const notMore = (most: number) => (items: readonly unknown[], context: z.core.$RefinementCtx) => {
+  if (items.length > most) {
+    context.addIssue({ code: "custom", message: `names ${items.length}`, params: { remedy: `name ${most} at most` } });
+  }
+};
+
 const LIFECYCLE = { glacier: days(LIMITS.lifecycleDays).optional(), deepArchive: days(LIMITS.lifecycleDays).optional(), expiration: days(LIMITS.lifecycleDays).optional() };
 
 const COMPRESSION = {
@@ -111,6 +141,17 @@ const RESTORE = {
   /** A snapshot becomes a volume in seconds; the hour is for a service that has a bad day. */
   timeoutMinutes: number(LIMITS.restoreTimeoutMinutes).default(60),
 };
+
+const DATABASE = {
+  method: choice("auto", "dump", "parquet").default("auto"),
+  /** By the plan Lambda. */
+  instanceClasses: list(instanceClass()).superRefine(notEmpty("classes")).superRefine(notMore(MOST_INSTANCE_CLASSES)).optional(),
+  /** Half an hour is usual, of Aurora too; the rest is for a bad day. */
+  restoreTimeoutHours: number(LIMITS.databaseRestoreTimeoutHours).default(6),
+  parquet: parquet().default(false),
+};
+
+const DYNAMODB = { native: choice("backup", "pitr").default("backup"), format: choice("json", "ion").default("json") };
 
 const OBJECT_LOCK = { mode: choice("GOVERNANCE", "COMPLIANCE").optional(), days: number(LIMITS.objectLockDays).optional() };
 
@@ -167,7 +208,7 @@ const ROOT = {
   "auto-delete-snapshot": boolean().default(false),
   minimumRecoveryPoints: number(LIMITS.minimumRecoveryPoints).default(0),
   verification: choice("readback", "checksum", "none").default("readback"),
-  resourceTypes: list(resourceType()).superRefine(notEmpty("types")).default([...RESOURCE_TYPES]),
+  resourceTypes: list(resourceType()).superRefine(notEmpty("types")).default([...DEFAULT_RESOURCE_TYPES]),
   sourceAccounts: list(accountId(twelveDigits)).default([]),
   tags: tags().default({}),
   securityTag: tagKey().optional(),
@@ -180,6 +221,10 @@ const ROOT = {
   objectLock: section(OBJECT_LOCK).prefault({}),
   compression: section(COMPRESSION).prefault({}),
   restore: section(RESTORE).prefault({}),
+  database: section(DATABASE).prefault({}),
+  dynamodb: section(DYNAMODB).prefault({}),
+  /** Queued behind five others, a large database's export takes days. */
+  nativeExportTimeoutHours: number(LIMITS.nativeExportTimeoutHours).default(72),
   compute: section(COMPUTE).prefault({}),
   network: sectionOrMode(NETWORK).prefault({}),
   notificationAlias: email().optional(),
@@ -201,6 +246,8 @@ export const SECTIONS: Readonly<Record<string, readonly string[]>> = {
   objectLock: Object.keys(OBJECT_LOCK),
   compression: Object.keys(COMPRESSION),
   restore: Object.keys(RESTORE),
+  database: Object.keys(DATABASE),
+  dynamodb: Object.keys(DYNAMODB),
   compute: Object.keys(COMPUTE),
   network: Object.keys(NETWORK),
   "network.subnets": Object.keys(SUBNET),

@@ -1,3 +1,7 @@
+import type { ResourceType } from "./schema.js";
+
+export type { ResourceType } from "./schema.js";
+
 /**
  * What a person decides about an installation, checked and complete: every default is filled in.
  *
@@ -12,18 +16,22 @@ export interface Settings {
   readonly prefix: string;
   /** The vault whose recovery points are exported. */
   readonly vault: Vault;
-  /** AWS Backup's names of the resource types that are exported: `EBS`, `EC2`. */
-  readonly resourceTypes: readonly string[];
+  /** AWS Backup's names of the resource types that are exported. */
+  readonly resourceTypes: readonly ResourceType[];
   /** Accounts whose resources the vault holds backups of, beside the account itself: for Athena's partitions. */
   readonly sourceAccounts: readonly string[];
-  /** On every resource of the stack, and on every volume that an export restores. */
+  /** On every resource of the stack, and on every volume and database that an export restores. */
   readonly tags: Readonly<Record<string, string>>;
-  /** One of the tags, which IAM demands of restored volumes beside our own. */
+  /** One of the tags, which IAM demands of restored volumes and databases beside our own. */
   readonly securityTag?: { readonly key: string; readonly value: string };
   readonly deletion: DeletionSettings;
   readonly verification: "readback" | "checksum" | "none";
   readonly compression: { readonly codec: "gzip" | "zstd"; readonly level: number };
   readonly restore: RestoreSettings;
+  readonly database: DatabaseSettings;
+  readonly dynamodb: TableSettings;
+  /** How long an export may take that AWS itself makes, with the restore before it and the waiting for its turn. */
+  readonly nativeExportTimeoutHours: number;
   readonly bucket: BucketSettings;
   readonly compute: ComputeSettings;
   readonly network: NetworkSettings;
@@ -58,9 +66,27 @@ export interface RestoreSettings {
   readonly initializationRateMib?: number;
   /** Key ARN for the restored volumes; undefined: the snapshot's. */
   readonly volumeKmsKey?: string;
-  /** Keys that snapshots are encrypted with; empty: any key of the account, through EC2 alone. */
+  /** Keys that snapshots and tables are encrypted with; empty: any key of the account, through EC2, RDS and DynamoDB alone. */
   readonly snapshotKmsKeys: readonly string[];
   readonly timeoutMinutes: number;
+}
+
+/** How the databases of RDS and Aurora recovery points become files. */
+export interface DatabaseSettings {
+  /** Of databases whose own tag does not say. */
+  readonly method: "auto" | "dump" | "parquet";
+  /** The first that the engine's version has is taken; undefined: those that the plan Lambda knows. */
+  readonly instanceClasses?: readonly string[];
+  readonly restoreTimeoutHours: number;
+  /** Undefined: RDS exports nothing. Without a key the bucket's is used. */
+  readonly parquet?: { readonly kmsKey?: string };
+}
+
+/** How the tables of DynamoDB recovery points become files. */
+export interface TableSettings {
+  /** `pitr`: the live table as it was at the backup's time, in place of the backup. */
+  readonly native: "backup" | "pitr";
+  readonly format: "json" | "ion";
 }
 
 export interface BucketSettings {

@@ -73,6 +73,27 @@ impl<'a> Environment<'a> {
         found.map(|(_, value)| *value)
     }
 
+    /// A JSON list of names, none of them empty; `None` when it is absent or wrong.
+    pub fn names(&mut self, name: &str) -> Option<Vec<String>> {
+        let text: String = self.optional(name)?;
+        match serde_json::from_str::<Vec<String>>(&text) {
+            Ok(list) if !list.is_empty() && list.iter().all(|item| !item.is_empty()) => Some(list),
+            Ok(_) => {
+                self.problem(format!("{name} is {text:?}: it must name at least one, and nothing empty"));
+                None
+            }
+            Err(error) => {
+                self.problem(format!("{name} is not a JSON list of strings: {error}"));
+                None
+            }
+        }
+    }
+
+    /// The same, but its absence is a problem.
+    pub fn required_names(&mut self, name: &str) -> Option<Vec<String>> {
+        self.required::<String>(name).and_then(|_| self.names(name))
+    }
+
     /// Adds a problem.
     pub fn problem(&mut self, problem: String) {
         self.problems.push(problem);

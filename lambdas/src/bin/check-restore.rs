@@ -1,11 +1,10 @@
-//! Decides whether a volume can be attached, is to be waited for, or will never be usable.
+//! Looks whether the worker can begin, and does what must be done before.
 
-use backup_export_lambdas::restore::{self, Request};
+use backup_export_lambdas::restore::{Request, Restorer};
 use backup_export_lambdas::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let config = runtime::config().await;
-    let ec2 = aws_sdk_ec2::Client::new(&config);
-    runtime::serve(|request: Request| restore::check(&ec2, request, jiff::Timestamp::now())).await
+    let restorer = Restorer::new(&runtime::config().await);
+    runtime::serve(|request: Request| restorer.check(request, jiff::Timestamp::now())).await
 }

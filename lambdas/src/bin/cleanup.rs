@@ -6,10 +6,6 @@ use backup_export_lambdas::runtime;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let config = runtime::config().await;
-    let cleaner = Cleaner {
-        batch: aws_sdk_batch::Client::new(&config),
-        ec2: aws_sdk_ec2::Client::new(&config),
-        s3: runtime::s3(&config),
-    };
+    let cleaner = Cleaner::new(&config);
     runtime::serve(|request: Request| cleaner.run(request)).await
 }

@@ -11,7 +11,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     // A wrong setting is told by every execution that meets it, not only in a log of a process that did not start.
     let planner = Settings::read(&runtime::variable).map(|settings| Planner {
         backup: aws_sdk_backup::Client::new(&config),
+        dynamodb: aws_sdk_dynamodb::Client::new(&config),
         ec2: aws_sdk_ec2::Client::new(&config),
+        rds: aws_sdk_rds::Client::new(&config),
         bucket: Bucket::new(&runtime::s3(&config), &settings.bucket, &settings.bucket_owner),
         sfn: aws_sdk_sfn::Client::new(&config),
         settings,

@@ -9,11 +9,7 @@ use serde_json::Value;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let config = runtime::config().await;
-    let cleaner = Cleaner {
-        batch: aws_sdk_batch::Client::new(&config),
-        ec2: aws_sdk_ec2::Client::new(&config),
-        s3: runtime::s3(&config),
-    };
+    let cleaner = Cleaner::new(&config);
     let reaper = Settings::read(&runtime::variable).map(|settings| Reaper {
         cleaner,
         sfn: aws_sdk_sfn::Client::new(&config),

@@ -8,21 +8,21 @@ use std::collections::BTreeMap;
 
 use domain::failure::Failure;
 use domain::key::ERROR;
-use domain::plan::{Plan, PlannedVolume};
+use domain::plan::{Plan, Unit};
 
 use super::{Scope, Turn};
 use crate::bucket::{Bucket, Listed};
 use crate::claim;
 use crate::error::Error;
 
-/// The workers' last words, by volume key. They only explain: one that cannot be read is as good as none.
+/// The workers' last words, by unit key. They only explain: one that cannot be read is as good as none.
 pub(super) async fn last_words(bucket: &Bucket, plan: &Plan) -> BTreeMap<String, Failure> {
     let mut words = BTreeMap::new();
-    for volume in &plan.volumes {
-        if let Ok(Some(object)) = bucket.get(&volume.prefix.key(ERROR)).await
+    for unit in &plan.units {
+        if let Ok(Some(object)) = bucket.get(&unit.prefix.key(ERROR)).await
             && let Ok(word) = serde_json::from_slice(&object.bytes)
         {
-            words.insert(volume.key.clone(), word);
+            words.insert(unit.key.clone(), word);
         }
     }
     words
@@ -36,8 +36,8 @@ struct Found {
 
 pub(super) async fn remove(bucket: &Bucket, plan: &Plan, scope: Scope, turn: &mut Turn) {
     let mut found = Found::default();
-    for volume in &plan.volumes {
-        let result = find(bucket, volume, scope, &mut found).await;
+    for unit in &plan.units {
+        let result = find(bucket, unit, scope, &mut found).await;
         turn.note(result);
     }
     if found.uploads.is_empty() && found.objects.is_empty() {
@@ -67,20 +67,20 @@ pub(super) async fn remove(bucket: &Bucket, plan: &Plan, scope: Scope, turn: &mu
     }
 }
 
-async fn find(bucket: &Bucket, volume: &PlannedVolume, scope: Scope, found: &mut Found) -> Result<(), Error> {
-    for prefix in [&volume.prefix, &volume.index_prefix] {
+async fn find(bucket: &Bucket, unit: &Unit, scope: Scope, found: &mut Found) -> Result<(), Error> {
+    for prefix in [&unit.prefix, &unit.index_prefix] {
         found.uploads.extend(bucket.list_uploads(prefix.as_str()).await?);
     }
-    let objects = bucket.list(volume.prefix.as_str()).await?;
-    let manifest = volume.manifest_key();
-    let last_word = volume.prefix.key(ERROR);
+    let objects = bucket.list(unit.prefix.as_str()).await?;
+    let manifest = unit.manifest_key();
+    let last_word = unit.prefix.key(ERROR);
     let is_finished = objects.iter().any(|object| object.key == manifest);
     let goes = |object: &Listed| {
         if object.key == last_word { scope.last_words } else { scope.half_objects && !is_finished }
     };
     found.objects.extend(objects.into_iter().filter(goes));
     if scope.half_objects && !is_finished {
-        found.objects.extend(bucket.list(volume.index_prefix.as_str()).await?);
+        found.objects.extend(bucket.list(unit.index_prefix.as_str()).await?);
     }
     Ok(())
 }

@@ -132,7 +132,7 @@ mod tests {
     }
 
     fn types() -> Vec<String> {
-        vec!["EBS".into(), "EC2".into(), "RDS".into()]
+        vec!["EBS".into(), "EC2".into(), "Timestream".into()]
     }
 
     #[test]
@@ -152,8 +152,8 @@ mod tests {
             Listed { arn: "not an ARN".into(), ..point(8, 1) },
             Listed { resource_type: "S3".into(), ..point(9, 1) },
             Listed {
-                arn: "arn:aws:rds:us-east-1:123456789012:snapshot:awsbackup:job-1".into(),
-                resource_type: "RDS".into(),
+                arn: "arn:aws:timestream:us-east-1:123456789012:database/x".into(),
+                resource_type: "Timestream".into(),
                 ..point(10, 1)
             },
             Listed { status: "AVAILABLE".into(), resource_type: "ebs".into(), ..point(11, 49) },
@@ -161,7 +161,7 @@ mod tests {
         let found = sort_out(points, &types(), &known, now());
         assert_eq!(found.recovery_points, 11);
         assert_eq!((found.exported, found.running, found.not_usable), (1, 1, 4));
-        assert_eq!(found.other_types, BTreeMap::from([("S3".to_owned(), 1), ("RDS".to_owned(), 1)]));
+        assert_eq!(found.other_types, BTreeMap::from([("S3".to_owned(), 1), ("Timestream".to_owned(), 1)]));
         let order: Vec<&str> = found.candidates.iter().map(|candidate| candidate.arn.as_str()).collect();
         assert_eq!(order, [arn(4), arn(11), arn(1)]);
     }

@@ -253,12 +253,12 @@ fn deletion_comes_after_every_volume_and_only_when_it_is_asked_for() {
         }
         names
     };
-    assert_eq!(leading_to("AllExported"), ["ExportVolumes"]);
+    assert_eq!(leading_to("AllExported"), ["ExportUnits"]);
     assert_eq!(leading_to("DeletionWanted"), ["AllExported"]);
     assert_eq!(leading_to("DeleteRecoveryPoint"), ["DeletionWanted", "WaitForDeletion"]);
     assert_ne!(states["DeletionWanted"]["Default"], "DeleteRecoveryPoint");
-    let volume = &states["ExportVolumes"]["ItemProcessor"]["States"];
-    assert_eq!(volume["VerificationWanted"]["Default"], "VerifyVolume");
+    let volume = &states["ExportUnits"]["ItemProcessor"]["States"];
+    assert_eq!(volume["VerificationWanted"]["Default"], "VerifyUnit");
     assert_eq!(volume["VerificationWanted"]["Choices"][0]["StringEquals"], "none");
 }
 

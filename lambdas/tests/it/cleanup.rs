@@ -12,7 +12,7 @@ use crate::sample::{claim, claim_of, execution, plan};
 
 pub(crate) fn cleaner(cloud: &Cloud) -> Cleaner {
     let config = cloud.config();
-    Cleaner { batch: aws_sdk_batch::Client::new(&config), ec2: cloud.ec2(), s3: cloud.s3() }
+    Cleaner { s3: cloud.s3(), ..Cleaner::new(&config) }
 }
 
 fn caught() -> CaughtError {
@@ -42,7 +42,7 @@ fn claimed() -> (Cloud, Plan) {
 
 /// What a killed worker leaves.
 fn half_written(cloud: &Cloud, plan: &Plan) {
-    let volume = &plan.volumes[0];
+    let volume = &plan.units[0];
     cloud.put(&volume.prefix.key("partition-1.tar.gz"), "half");
     cloud.put(&volume.prefix.key("partition-table.json"), "{}");
     cloud.put(&volume.index_prefix.key("partition-1.parquet"), "index");
@@ -57,7 +57,7 @@ fn half_written(cloud: &Cloud, plan: &Plan) {
 async fn jobs_end_then_volumes_go_then_objects() {
     let (cloud, plan) = claimed();
     half_written(&cloud, &plan);
-    let job = plan.volumes[0].export_job_name.clone();
+    let job = plan.units[0].export_job_name.clone();
     cloud.edit(|state| {
         state.jobs.insert("j1".into(), (job, "RUNNING".into()));
         state.jobs.insert("j2".into(), ("somebody-else".into(), "RUNNING".into()));
@@ -105,13 +105,13 @@ async fn a_queue_that_a_deployment_removed_holds_no_job() {
 async fn a_success_loses_nothing_but_left_over_uploads() {
     let (cloud, plan) = claimed();
     half_written(&cloud, &plan);
-    cloud.put(&plan.volumes[0].manifest_key(), "{}");
-    cloud.put(&plan.volumes[0].prefix.key(ERROR), "{}");
+    cloud.put(&plan.units[0].manifest_key(), "{}");
+    cloud.put(&plan.units[0].prefix.key(ERROR), "{}");
     let cleanup = turn(&cloud, None, None).await.unwrap();
     assert_eq!(cleanup.state, State::Done);
     assert_eq!(cleanup.failure, None);
     assert_eq!(cloud.keys().len(), 5, "{:?}", cloud.keys());
-    assert_eq!(cloud.object(&plan.volumes[0].prefix.key(ERROR)), None);
+    assert_eq!(cloud.object(&plan.units[0].prefix.key(ERROR)), None);
     cloud.edit(|state| assert_eq!(state.uploads.len(), 1));
 }
 
@@ -119,16 +119,16 @@ async fn a_success_loses_nothing_but_left_over_uploads() {
 async fn a_volume_with_a_manifest_keeps_its_objects_when_the_export_fails() {
     let (cloud, plan) = claimed();
     half_written(&cloud, &plan);
-    cloud.put(&plan.volumes[0].manifest_key(), "{}");
+    cloud.put(&plan.units[0].manifest_key(), "{}");
     assert_eq!(clean(&cloud, Some(caught())).await.state, State::Done);
-    assert!(cloud.object(&plan.volumes[0].prefix.key("partition-1.tar.gz")).is_some());
-    assert!(cloud.object(&plan.volumes[0].index_prefix.key("partition-1.parquet")).is_some());
+    assert!(cloud.object(&plan.units[0].prefix.key("partition-1.tar.gz")).is_some());
+    assert!(cloud.object(&plan.units[0].index_prefix.key("partition-1.parquet")).is_some());
 }
 
 #[tokio::test]
 async fn the_workers_word_is_read_before_it_goes() {
     let (cloud, plan) = claimed();
-    let volume = &plan.volumes[0];
+    let volume = &plan.units[0];
     let word = json!({"error": "ReadFailed", "cause": "read /dev/nvme1n1: I/O error"});
     cloud.put(&volume.prefix.key(ERROR), word.to_string());
     let job = json!({"JobName": volume.export_job_name, "Container": {"ExitCode": 74}, "Attempts": []});

@@ -1,7 +1,8 @@
-//! As much of S3, EC2, Batch, AWS Backup and Step Functions as the Lambdas speak to, behind the SDK's HTTP client: requests and
+//! As much of S3, EC2, Batch, AWS Backup, Step Functions, RDS, DynamoDB and Systems Manager as the Lambdas speak to, behind the SDK's HTTP client: requests and
 //! answers have AWS's real shapes, and any call can be made to fail, or its answer to be lost.
 
 mod control;
+mod database;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,6 +17,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use backup_export_lambdas::restore::Restorer;
 use serde_json::{Value, json};
 
 /// The state of everything.
@@ -51,6 +53,8 @@ pub(crate) struct State {
     pub(crate) snapshots: String,
     /// Account that owns the bucket.
     pub(crate) bucket_owner: String,
+    /// Databases and tables.
+    pub(crate) databases: database::Databases,
     /// What was asked, in order: `ec2:CreateVolume`, `s3:PUT claims/…`.
     pub(crate) calls: Vec<String>,
     /// Client tokens and zones of all volumes asked for.
@@ -150,8 +154,8 @@ impl Cloud {
             .build()
     }
 
-    pub(crate) fn ec2(&self) -> aws_sdk_ec2::Client {
-        aws_sdk_ec2::Client::new(&self.config())
+    pub(crate) fn restorer(&self) -> Restorer {
+        Restorer::new(&self.config())
     }
 
     pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
@@ -205,12 +209,13 @@ impl State {
         let query = form(query);
         let body = request.body().bytes().unwrap_or_default().to_vec();
         let fields = form(&String::from_utf8_lossy(&body));
-        let service = ["s3", "ec2", "batch", "backup", "states"]
-            .into_iter()
-            .find(|service| host.contains(&format!("{service}.")))
-            .unwrap();
+        let service = database::service(host).unwrap_or_else(|| {
+            let mut known = ["s3", "ec2", "batch", "backup", "states"].into_iter();
+            known.find(|service| host.contains(&format!("{service}."))).unwrap()
+        });
         let method = request.method();
         let action = match service {
+            "rds" | "ssm" | "dynamodb" => database::action(service, request, &fields),
             "s3" => format!("{method} {path}{}", if query.contains_key("uploads") { "?uploads" } else { "" }),
             "ec2" => fields["Action"].clone(),
             "batch" => path.trim_start_matches("v1/").to_owned(),
@@ -233,6 +238,7 @@ impl State {
             return Some((*status, error(service, code)));
         }
         let answer = match service {
+            "rds" | "ssm" | "dynamodb" => self.database(service, &action, &fields, &body),
             "s3" => self.s3(request, &path, &query, body),
             "ec2" => self.ec2(&fields),
             "batch" => self.batch(&action, &serde_json::from_slice(&body).unwrap()),
@@ -404,6 +410,7 @@ impl State {
 
 fn error(service: &str, code: &str) -> String {
     match service {
+        "rds" | "ssm" | "dynamodb" => database::error(service, code),
         "s3" => format!("<Error><Code>{code}</Code><Message>no</Message></Error>"),
         "ec2" => format!(
             "<Response><Errors><Error><Code>{code}</Code><Message>no</Message></Error></Errors><RequestID>r</RequestID></Response>"

@@ -35,7 +35,7 @@ fn request() -> Request {
 fn exported() -> Cloud {
     let cloud = Cloud::new();
     cloud.put(&plan().claim_key, claim().to_json());
-    cloud.put(&plan().volumes[0].manifest_key(), manifest());
+    cloud.put(&plan().units[0].manifest_key(), manifest());
     cloud
 }
 
@@ -61,7 +61,7 @@ async fn a_success_enters_the_catalog_and_gives_the_claim_back() {
     assert_eq!(conclusion.state, State::Exported);
     assert_eq!(conclusion.bytes, 8_192);
     assert!(conclusion.recovery_point_deleted);
-    assert_eq!(conclusion.manifests, [plan().volumes[0].manifest_key()]);
+    assert_eq!(conclusion.manifests, [plan().units[0].manifest_key()]);
     assert!(row(&cloud).unwrap().recovery_point_deleted);
     assert_eq!(latest(&cloud).export_id, plan().export_id);
     assert_eq!(cloud.object(&plan().claim_key), None);
@@ -181,14 +181,14 @@ async fn a_failed_plan_is_told_in_words() {
 #[tokio::test]
 async fn a_manifest_that_is_missing_or_lies_is_not_entered() {
     let cloud = exported();
-    cloud.put(&plan().volumes[0].manifest_key(), manifest().replace("\"schemaVersion\": 1", "\"schemaVersion\": 7"));
+    cloud.put(&plan().units[0].manifest_key(), manifest().replace("\"schemaVersion\": 1", "\"schemaVersion\": 7"));
     let error = conclude(&cloud, request()).await.unwrap_err();
     assert_eq!(error.kind, Kind::VerificationFailed);
     assert!(error.message.contains("schema version 7"), "{error}");
-    cloud.edit(|state| state.objects.remove(&plan().volumes[0].manifest_key()));
+    cloud.edit(|state| state.objects.remove(&plan().units[0].manifest_key()));
     assert_eq!(conclude(&cloud, request()).await.unwrap_err().kind, Kind::VerificationFailed);
     cloud.put(
-        &plan().volumes[0].manifest_key(),
+        &plan().units[0].manifest_key(),
         manifest().replace(plan().export_id.as_str(), "exp-00000000000000000000"),
     );
     assert!(conclude(&cloud, request()).await.unwrap_err().message.contains("another export"));

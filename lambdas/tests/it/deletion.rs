@@ -21,7 +21,7 @@ async fn turn(cloud: &Cloud, plan: &Plan, deletion: Option<Deletion>) -> Result<
 
 fn exported() -> (Cloud, Plan) {
     let (cloud, plan) = (Cloud::new(), image_plan());
-    for volume in &plan.volumes {
+    for volume in &plan.units {
         cloud.put(&volume.manifest_key(), image_manifest(volume));
     }
     (cloud, plan)

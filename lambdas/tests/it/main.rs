@@ -5,6 +5,7 @@ mod asl;
 mod cleanup;
 mod cloud;
 mod conclude;
+mod database;
 mod deletion;
 mod plan;
 mod reaper;

@@ -30,7 +30,9 @@ async fn decide_input(cloud: &Cloud, run: &str, input: Value) -> Result<Decision
     let config = cloud.config();
     let planner = Planner {
         backup: aws_sdk_backup::Client::new(&config),
-        ec2: cloud.ec2(),
+        dynamodb: aws_sdk_dynamodb::Client::new(&cloud.config()),
+        ec2: aws_sdk_ec2::Client::new(&cloud.config()),
+        rds: aws_sdk_rds::Client::new(&cloud.config()),
         bucket: Bucket::new(&cloud.s3(), &settings.bucket, &settings.bucket_owner),
         sfn: aws_sdk_sfn::Client::new(&config),
         settings,
@@ -67,7 +69,7 @@ async fn an_export_is_claimed_by_its_plan() {
     let cloud = Cloud::new();
     let plan = exported(decide(&cloud, "run-1").await.unwrap());
     assert_eq!(plan.recovery_point.tags["owner"], "payments");
-    assert_eq!(plan.volumes[0].size_gib, 8);
+    assert_eq!(plan.units[0].source.size_bytes(), 8 << 30);
     assert_eq!(held(&cloud).unwrap().plan, plan);
 }
 
@@ -193,10 +195,10 @@ async fn inputs_that_name_no_recovery_point_of_ours_ask_aws_nothing() {
     let cloud = Cloud::new();
     let malformed = decide_input(&cloud, "run-1", json!({"hello": 1})).await.unwrap_err();
     assert_eq!(malformed.kind, Kind::MalformedInput);
-    let rds = json!({
-        "recoveryPointArn": "arn:aws:rds:us-east-1:123456789012:snapshot:awsbackup:job-1", "backupVaultName": "Default"
+    let timestream = json!({
+        "recoveryPointArn": "arn:aws:timestream:us-east-1:123456789012:database/x", "backupVaultName": "Default"
     });
-    let unsupported = decide_input(&cloud, "run-1", rds).await.unwrap_err();
+    let unsupported = decide_input(&cloud, "run-1", timestream).await.unwrap_err();
     assert_eq!(unsupported.kind, Kind::UnsupportedResourceType);
     let running = json!({"detail-type": "Backup Job State Change", "detail": {"state": "RUNNING"}});
     assert!(skipped(decide_input(&cloud, "run-1", running).await.unwrap()).contains("RUNNING"));

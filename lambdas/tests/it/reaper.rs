@@ -16,6 +16,8 @@ async fn reap_at(cloud: &Cloud, event: Value, at: Timestamp) -> Result<Report, E
         bucket: plan().bucket,
         bucket_owner: plan().bucket_owner,
         state_machine: "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export".into(),
+        resource_types: ["EBS", "EC2"].map(str::to_owned).into(),
+        parameter_path: "/backup-export/".into(),
     };
     let sfn = aws_sdk_sfn::Client::new(&cloud.config());
     let metrics = Emitter::new({
@@ -49,8 +51,8 @@ async fn a_dead_execution_is_cleaned_up_after_and_its_claim_released() {
     let cloud = Cloud::new();
     let plan = plan();
     cloud.put(&plan.claim_key, claim_of("dead").to_json());
-    cloud.put(&plan.volumes[0].prefix.key("disk.tar.gz"), "half");
-    cloud.edit(|state| state.uploads.insert("u".into(), plan.volumes[0].prefix.key("disk.img.gz")));
+    cloud.put(&plan.units[0].prefix.key("disk.tar.gz"), "half");
+    cloud.edit(|state| state.uploads.insert("u".into(), plan.units[0].prefix.key("disk.img.gz")));
     cloud.volume("vol-1", execution("dead").as_str(), "in-use", Some("attached"));
     status(&cloud, "dead", "ABORTED");
 
@@ -137,7 +139,7 @@ async fn one_unreadable_claim_does_not_hide_the_others() {
     let cloud = Cloud::new();
     cloud.put("claims/exp-00000000000000000000.json", "garbage");
     cloud.put(&plan().claim_key, claim_of("dead").to_json());
-    cloud.put(&plan().volumes[0].prefix.key("disk.tar.gz"), "half");
+    cloud.put(&plan().units[0].prefix.key("disk.tar.gz"), "half");
     status(&cloud, "dead", "ABORTED");
     let error = reap(&cloud, json!({})).await.unwrap_err();
     assert_eq!(error.kind, Kind::Internal);

@@ -2,7 +2,7 @@
 
 use domain::claim::Claim;
 use domain::id::ExecutionArn;
-use domain::plan::{Plan, PlannedVolume};
+use domain::plan::{Plan, Unit};
 use jiff::Timestamp;
 
 pub(crate) const SNAPSHOT: &str = "snap-0123456789abcdef0";
@@ -43,9 +43,9 @@ pub(crate) fn manifest() -> String {
 }
 
 /// A manifest of a volume of [`image_plan`].
-pub(crate) fn image_manifest(volume: &PlannedVolume) -> String {
+pub(crate) fn image_manifest(volume: &Unit) -> String {
     let (plan, image) = (plan(), image_plan());
     manifest()
         .replace(plan.export_id.as_str(), image.export_id.as_str())
-        .replace(plan.volumes[0].prefix.as_str(), volume.prefix.as_str())
+        .replace(plan.units[0].prefix.as_str(), volume.prefix.as_str())
 }

@@ -1,4 +1,4 @@
-//! The demo: sample disks exported on this machine, with a report that a newcomer can follow.
+//! The demo: sample disks, a database and a table exported on this machine, with a report that a newcomer can follow.
 
 mod report;
 mod sample;
@@ -7,17 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use local_cloud::{Devices, EventShape, ExecutionStatus, Options, RecoveryPointOptions, VolumeImage};
+use local_cloud::{
+    DatabaseEngine, DatabaseServer, Devices, EventShape, ExecutionStatus, Options, RecoveryPointOptions, VolumeImage,
+};
 
 use domain::key::MANIFEST;
 
 use crate::disk::output;
 use crate::stack::{BUCKET, STATE_MACHINE, VAULT, binary};
-use crate::{Settings, System};
+use crate::{Settings, System, table};
 use report::{heading, note};
 
 /// Runs the demo. Everything that it makes lies in `directory`, which stays, so that a person can look at it.
-pub async fn run(directory: &Path) -> Result<()> {
+pub async fn run(directory: &Path, with_databases: bool) -> Result<()> {
     let root = rustix::process::geteuid().is_root();
     println!("AWS Backup Export: sample backups become files, on this machine, without an AWS account.");
     if !root {
@@ -33,9 +35,17 @@ pub async fn run(directory: &Path) -> Result<()> {
         devices: if root { Devices::Auto } else { Devices::Files },
         ..Options::default()
     };
-    note("Starting the local cloud: state machine engine, Lambda, Batch, S3, EC2, AWS Backup, EventBridge.");
+    note(
+        "Starting the local cloud: state machine engine, Lambda, Batch, S3, EC2, RDS, DynamoDB, AWS Backup, EventBridge.",
+    );
     let system = System::start(settings).await?;
-    let outcome = export_all(&system, &disks).await;
+    let mut outcome = export_all(&system, &disks).await;
+    if with_databases && let Ok(manifests) = &mut outcome {
+        match export_databases(&system, directory).await {
+            Ok(more) => manifests.extend(more),
+            Err(error) => outcome = Err(error),
+        }
+    }
     let closing = match &outcome {
         Ok(manifests) => closing(&system, manifests),
         Err(_) => Ok(()),
@@ -85,6 +95,30 @@ async fn export_all(system: &System, disks: &sample::Disks) -> Result<Vec<String
     Ok(manifests)
 }
 
+/// A real PostgreSQL and a table, each backed up and exported.
+async fn export_databases(system: &System, directory: &Path) -> Result<Vec<String>> {
+    let cloud = &system.cloud;
+    let mut manifests = Vec::new();
+
+    heading("5. An RDS recovery point: a PostgreSQL server, restored and dumped");
+    let server = DatabaseServer::create(DatabaseEngine::Postgres, &directory.join("production")).await?;
+    server.superuser().sql("postgres", sample::ROLES_AND_DATABASE).await?;
+    server.superuser().sql("shop", sample::SHOP).await?;
+    let source = server.stop().await?.named("shop-production");
+    let arn = cloud.add_database(VAULT, &source, RecoveryPointOptions::default())?;
+    cloud.requests().clear();
+    let execution = system.send(cloud.backup_event(VAULT, &arn, EventShape::BackupJob)?).await?;
+    manifests.extend(report::export(system, &execution, &arn)?);
+
+    heading("6. A DynamoDB backup: a table of its own, exported by DynamoDB, checked item by item");
+    let arn = table::make(system, RecoveryPointOptions::default()).await?;
+    cloud.requests().clear();
+    let execution = start_by_hand(system, &arn).await?;
+    let execution = system.finished(&execution).await?;
+    manifests.extend(report::export(system, &execution, &arn)?);
+    Ok(manifests)
+}
+
 /// Starts an execution with the AWS CLI, as a person would.
 async fn start_by_hand(system: &System, arn: &str) -> Result<String> {
     let machine = system.cloud.names().state_machine(STATE_MACHINE);
@@ -121,6 +155,7 @@ fn closing(system: &System, manifests: &[String]) -> Result<()> {
         println!("  $ tar tzf {archive} | head");
     }
     println!("  $ batch-worker verify file://$PWD/{MANIFEST}");
+    println!("  How databases and tables are restored: docs/databases.md.");
     Ok(())
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Read [`System`] first. [`disk`] makes disks with real partitions and filesystems; [`stack`] is what a deployment consists of.
 
+pub mod database;
 pub mod demo;
 pub mod disk;
 pub mod scene;
 pub mod stack;
 mod system;
+pub mod table;
 
 pub use system::{Settings, System};

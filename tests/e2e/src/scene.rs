@@ -1,6 +1,5 @@
 //! What most end-to-end tests begin with: the system, and a recovery point of a small disk with known content.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -8,12 +7,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use domain::key::MANIFEST;
-use domain::manifest::Manifest;
 use local_cloud::{ExecutionResult, ExecutionStatus, JobView, RecoveryPointOptions};
 
 use crate::disk::{Disk, run};
-use crate::stack::{BUCKET, VAULT};
+use crate::stack::VAULT;
 use crate::{Settings, System};
 
 const MIB: u64 = 1 << 20;
@@ -68,21 +65,9 @@ impl Scene {
         Ok((execution, job))
     }
 
-    /// The manifests in the bucket, by key.
-    pub fn manifests(&self) -> Result<BTreeMap<String, Manifest>> {
-        manifests(&self.system)
-    }
-
-    /// The one manifest of the one export.
-    pub fn manifest(&self) -> Result<Manifest> {
-        let manifests = self.manifests()?;
-        ensure!(manifests.len() == 1, "{} manifests, not one", manifests.len());
-        manifests.into_values().next().context("no manifest")
-    }
-
     /// Asserts that the export is whole: the archive, extracted by GNU tar, holds what the disk did.
     pub fn assert_exported(&self) -> Result<()> {
-        let manifest = self.manifest()?;
+        let manifest = self.system.manifest()?;
         ensure!(manifest.artifacts.len() == 1, "one artifact: {:?}", manifest.artifacts);
         let archive = self.directory.path().join("archive.tar.gz");
         self.system.save(&manifest.artifacts[0].key, &archive)?;
@@ -98,36 +83,15 @@ impl Scene {
         run(Command::new("diff").arg("--recursive").arg("--exclude=lost+found").arg(&self.content).arg(&restored))
     }
 
-    /// Asserts that a failed export left nothing: no resource, no upload, no object under `data/` or `catalog/`, no claim; and that the recovery point
-    /// is still there.
+    /// As [`System::assert_nothing_left`].
     pub async fn assert_nothing_left(self) -> Result<()> {
-        let cloud = &self.system.cloud;
-        for prefix in ["data/", "catalog/", "latest/", "claims/"] {
-            let keys: Vec<_> = cloud.objects(BUCKET, prefix)?.into_iter().map(|object| object.key).collect();
-            ensure!(keys.is_empty(), "objects left: {keys:?}");
-        }
-        ensure!(cloud.recovery_point(VAULT, &self.arn).is_some(), "the recovery point is gone");
-        self.system.shutdown_clean().await
+        self.system.assert_nothing_left(&self.arn).await
     }
 
-    /// Asserts that a finished export left its objects and nothing else.
+    /// As [`System::assert_only_the_export_left`].
     pub async fn assert_only_the_export_left(self) -> Result<()> {
-        let claims = self.system.cloud.objects(BUCKET, "claims/")?;
-        ensure!(claims.is_empty(), "claims left: {claims:?}");
-        self.system.shutdown_clean().await
+        self.system.assert_only_the_export_left().await
     }
-}
-
-/// The manifests in the bucket, by key.
-pub fn manifests(system: &System) -> Result<BTreeMap<String, Manifest>> {
-    let mut manifests = BTreeMap::new();
-    for object in system.cloud.objects(BUCKET, "data/")? {
-        if let Some(prefix) = object.key.strip_suffix(MANIFEST) {
-            let manifest = Manifest::parse(&system.cloud.object(BUCKET, &object.key)?, prefix)?;
-            manifests.insert(object.key, manifest);
-        }
-    }
-    Ok(manifests)
 }
 
 /// An ext4 filesystem of `content` on a whole disk; needs no root.

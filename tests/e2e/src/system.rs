@@ -6,6 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use domain::key::{CLAIMS, DATA, MANIFEST};
+use domain::manifest::Manifest;
 use local_cloud::{ExecutionResult, LocalCloud, Message, Options};
 use serde_json::{Value, json};
 
@@ -104,7 +106,7 @@ impl System {
         for _ in 0..MOST_REAPS {
             self.cloud.fire_schedule(stack::REAPER_SCHEDULE)?;
             self.cloud.wait_for_deliveries(EXPORT_TIMEOUT).await?;
-            if self.cloud.leftovers()?.is_empty() && self.cloud.objects(BUCKET, domain::key::CLAIMS)?.is_empty() {
+            if self.cloud.leftovers()?.is_empty() && self.cloud.objects(BUCKET, CLAIMS)?.is_empty() {
                 break;
             }
         }
@@ -115,6 +117,43 @@ impl System {
     pub async fn messages(&self) -> Result<Vec<Message>> {
         self.cloud.wait_for_deliveries(EXPORT_TIMEOUT).await?;
         Ok(self.cloud.messages())
+    }
+
+    /// Asserts that a failed export left nothing: no resource, no upload, no object under `data/` or `catalog/`, no claim; and that the recovery point
+    /// is still there.
+    pub async fn assert_nothing_left(self, recovery_point: &str) -> Result<()> {
+        for prefix in [DATA, "catalog/", "latest/", CLAIMS] {
+            let keys: Vec<_> = self.cloud.objects(BUCKET, prefix)?.into_iter().map(|object| object.key).collect();
+            ensure!(keys.is_empty(), "objects left: {keys:?}");
+        }
+        ensure!(self.cloud.recovery_point(VAULT, recovery_point).is_some(), "the recovery point is gone");
+        self.shutdown_clean().await
+    }
+
+    /// Asserts that a finished export left its objects and nothing else.
+    pub async fn assert_only_the_export_left(self) -> Result<()> {
+        let claims = self.cloud.objects(BUCKET, CLAIMS)?;
+        ensure!(claims.is_empty(), "claims left: {claims:?}");
+        self.shutdown_clean().await
+    }
+
+    /// The manifests in the bucket, by key.
+    pub fn manifests(&self) -> Result<BTreeMap<String, Manifest>> {
+        let mut manifests = BTreeMap::new();
+        for object in self.cloud.objects(BUCKET, DATA)? {
+            if let Some(prefix) = object.key.strip_suffix(MANIFEST) {
+                let manifest = Manifest::parse(&self.cloud.object(BUCKET, &object.key)?, prefix)?;
+                manifests.insert(object.key, manifest);
+            }
+        }
+        Ok(manifests)
+    }
+
+    /// The one manifest of the one export.
+    pub fn manifest(&self) -> Result<Manifest> {
+        let manifests = self.manifests()?;
+        ensure!(manifests.len() == 1, "{} manifests, not one", manifests.len());
+        manifests.into_values().next().context("no manifest")
     }
 
     /// Takes the cloud down; fails if anything is left that an export created.

@@ -73,7 +73,7 @@ async fn a_person_starts_lists_looks_and_restores() -> Result<()> {
 async fn a_damaged_file_is_not_restored_in_silence() -> Result<()> {
     let scene = Scene::start(Settings::default()).await?;
     assert_succeeded(&scene.system.export(&scene.arn).await?)?;
-    let manifests = scene.manifests()?;
+    let manifests = scene.system.manifests()?;
     let (key, manifest) = manifests.iter().next().context("no manifest")?;
     scene.system.cloud.flip_byte(BUCKET, &manifest.artifacts[0].key, 20_000_000)?;
     let to = scene.directory().join("restored");

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use backup_export_e2e::disk::{Disk, format, output, run, with_mounted};
-use backup_export_e2e::scene::{assert_succeeded, manifests};
+use backup_export_e2e::scene::assert_succeeded;
 use backup_export_e2e::stack::{VAULT, workspace};
 use backup_export_e2e::{Settings, System};
 use domain::manifest::{Artifact, Manifest, Method};
@@ -43,8 +43,9 @@ fn partitioned(path: &Path) -> Result<Disk> {
 
 /// Extracts an archive with GNU tar onto the same kind of filesystem and compares it with what the disk holds.
 fn compare_tar(archive: &Path, artifact: &Artifact, disk: &Disk) -> Result<()> {
-    let number = artifact.source.partition.context("a partition")?;
-    let filesystem = artifact.source.filesystem.as_deref().context("a filesystem")?;
+    let source = artifact.source.as_ref().context("a source")?;
+    let number = source.partition.context("a partition")?;
+    let filesystem = source.filesystem.as_deref().context("a filesystem")?;
     let target = Disk::raw(&archive.with_extension("target"), 600 * MIB)?;
     let (target, source) = (target.attach()?, disk.attach_partition(number)?);
     format(target.device(), filesystem, "target")?;
@@ -89,7 +90,10 @@ fn check(system: &System, manifest: &Manifest, disk: &Disk, scratch: &Path) -> R
         "artifacts {names:?}"
     );
     ensure!(manifest.skipped.len() == 1 && manifest.skipped[0].source.partition == Some(3), "{:?}", manifest.skipped);
-    ensure!(manifest.source.partition_table.is_some(), "the partition table was not saved");
+    ensure!(
+        manifest.source.as_disk().is_some_and(|disk| disk.partition_table.is_some()),
+        "the partition table was not saved"
+    );
     for artifact in &manifest.artifacts {
         let file = scratch.join(artifact.key.replace('/', "_"));
         system.save(&artifact.key, &file)?;
@@ -98,14 +102,16 @@ fn check(system: &System, manifest: &Manifest, disk: &Disk, scratch: &Path) -> R
                 read_by_every_tool(&file)?;
                 compare_tar(&file, artifact, disk)?;
             }
+            Method::Dump => anyhow::bail!("{} is a dump", artifact.name),
             Method::Image => {
+                let source = artifact.source.as_ref().context("a source")?;
                 ensure!(artifact.fallback_reason.is_some(), "{} does not say why it is an image", artifact.name);
                 let script = format!(
                     "gunzip --stdout < '{}' | cmp - <(dd if='{}' iflag=skip_bytes,count_bytes skip={} count={} bs=1M status=none)",
                     file.display(),
                     disk.path().display(),
-                    artifact.source.offset_bytes,
-                    artifact.source.size_bytes
+                    source.offset_bytes,
+                    source.size_bytes
                 );
                 run(Command::new("bash").args(["-o", "pipefail", "-c", &script]))?;
             }
@@ -121,7 +127,7 @@ async fn every_partition_comes_back_as_it_was() -> Result<()> {
     let system = System::start(Settings::default()).await?;
     let arn = system.cloud.add_ebs_recovery_point(VAULT, disk.path(), RecoveryPointOptions::default())?;
     assert_succeeded(&system.send(system.cloud.backup_event(VAULT, &arn, EventShape::BackupJob)?).await?)?;
-    let manifests = manifests(&system)?;
+    let manifests = system.manifests()?;
     ensure!(manifests.len() == 1, "{} manifests", manifests.len());
     for manifest in manifests.values() {
         check(&system, manifest, &disk, scratch.path())?;
@@ -139,7 +145,7 @@ async fn an_image_of_two_volumes_with_the_same_uuids_becomes_one_export() -> Res
     let arn = system.cloud.add_ec2_recovery_point(VAULT, &volumes, RecoveryPointOptions::default())?;
     let execution = system.export(&arn).await?;
     assert_succeeded(&execution)?;
-    let manifests = manifests(&system)?;
+    let manifests = system.manifests()?;
     ensure!(manifests.len() == 2, "{} manifests, not two", manifests.len());
     for manifest in manifests.values() {
         check(&system, manifest, &disk, scratch.path())?;
@@ -157,7 +163,7 @@ async fn zstd_is_the_other_codec() -> Result<()> {
     let system = System::start(Settings::default().with("CODEC", "zstd")).await?;
     let arn = system.cloud.add_ebs_recovery_point(VAULT, disk.path(), RecoveryPointOptions::default())?;
     assert_succeeded(&system.export(&arn).await?)?;
-    let manifest = manifests(&system)?.into_values().next().context("a manifest")?;
+    let manifest = system.manifests()?.into_values().next().context("a manifest")?;
     let archive = scratch.path().join("archive.tar.zst");
     system.save(&manifest.artifacts[0].key, &archive)?;
     run(Command::new("zstd").args(["--test", "--quiet", "--stdout"]).stdin(std::fs::File::open(&archive)?))?;

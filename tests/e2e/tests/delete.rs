@@ -24,7 +24,7 @@ async fn a_verified_export_lets_the_recovery_point_go() -> Result<()> {
     ensure!(!is_there(&scene), "the recovery point is still there");
     let states = execution.state_names();
     let position = |name: &str| states.iter().position(|state| *state == name);
-    ensure!(position("VerifyVolume") < position("DeleteRecoveryPoint"), "passed {states:?}");
+    ensure!(position("VerifyUnit") < position("DeleteRecoveryPoint"), "passed {states:?}");
     scene.assert_exported()?;
     scene.assert_only_the_export_left().await
 }
@@ -70,8 +70,8 @@ async fn spoiled(spoil: impl FnOnce(&Scene, &str) -> Result<()>, words: &[&str])
         .faults()
         .add(FaultRule::new("batch", "SubmitJob", FaultAction::delay(Duration::from_secs(2))).on("*-verify"));
     let execution = scene.system.start_export(&scene.arn).await?;
-    scene.system.cloud.wait_for_state(&execution, "VerifyVolume", PATIENCE).await?;
-    let key = scene.manifest()?.artifacts[0].key.clone();
+    scene.system.cloud.wait_for_state(&execution, "VerifyUnit", PATIENCE).await?;
+    let key = scene.system.manifest()?.artifacts[0].key.clone();
     spoil(&scene, &key)?;
     let execution = scene.system.finished(&execution).await?;
     assert_failed(&execution, "VerificationFailed", words)?;

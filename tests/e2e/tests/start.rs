@@ -91,7 +91,7 @@ async fn another_generation_is_exported_beside_the_first_with_the_same_bytes() -
     let input = json!({"recoveryPointArn": scene.arn, "backupVaultName": VAULT, "generation": 1});
     let execution = scene.system.cloud.start_execution(STATE_MACHINE, None, &input).await?;
     assert_succeeded(&scene.system.finished(&execution).await?)?;
-    let manifests: Vec<_> = scene.manifests()?.into_values().collect();
+    let manifests: Vec<_> = scene.system.manifests()?.into_values().collect();
     let [first, second] = manifests.as_slice() else { anyhow::bail!("{} manifests, not two", manifests.len()) };
     ensure!(first.artifacts[0].key != second.artifacts[0].key, "the second replaced the first");
     ensure!(first.artifacts[0].sha256 == second.artifacts[0].sha256, "the same disk gave other bytes");

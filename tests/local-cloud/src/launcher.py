@@ -20,6 +20,7 @@ from werkzeug.serving import make_server
 
 from moto.core.config import default_user_config
 from moto.core.responses import ActionResult
+from moto.dynamodb import responses as dynamodb_responses
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -298,6 +299,35 @@ def describe_execution(self):
 
 sfn_responses.StepFunctionResponse.stop_execution = stop_execution
 sfn_responses.StepFunctionResponse.describe_execution = describe_execution
+
+
+# ---- DynamoDB: a restored table has the billing mode of its backup, and what the request wants otherwise.
+
+DynamoHandler = dynamodb_responses.DynamoHandler
+moto_restore_table_from_backup = DynamoHandler.restore_table_from_backup
+
+
+def restore_table_from_backup(self):
+    moto_restore_table_from_backup(self)
+    body = self.body
+    backend = self.dynamodb_backend
+    table = backend.tables[body["TargetTableName"]]
+    source = backend.backups[body["BackupArn"]].table
+    table.billing_mode = body.get("BillingModeOverride") or source.billing_mode
+    table.sse_specification = body.get("SSESpecificationOverride") or source.sse_specification
+    if (throughput := body.get("ProvisionedThroughputOverride")) is not None:
+        table.throughput = {**throughput, "NumberOfDecreasesToday": 0}
+    for field, override in (
+        ("global_indexes", "GlobalSecondaryIndexOverride"),
+        ("indexes", "LocalSecondaryIndexOverride"),
+    ):
+        if (wanted := body.get(override)) is not None:
+            names = {index["IndexName"] for index in wanted}
+            setattr(table, field, [index for index in getattr(table, field) if index.name in names])
+    return dynamodb_responses.DynamoResult(table.describe())
+
+
+DynamoHandler.restore_table_from_backup = restore_table_from_backup
 
 
 # ---- The server.

@@ -2,8 +2,9 @@
 //!
 //! Read [`LocalCloud`] first. One gateway (an HTTP server in this process) stands for every AWS endpoint; it routes by
 //! the service name in the SigV4 credential scope. Behind it moto, a Python program, executes the ASL and plays the
-//! services that are not named here; the gateway itself plays S3, EC2 volumes and snapshots, Lambda, Batch, Backup,
-//! the delivery of events, and instance metadata. Every request can be made to fail ([`FaultRule`]) and is logged.
+//! services that are not named here; the gateway itself plays S3, EC2 volumes and snapshots, RDS and its export tasks,
+//! DynamoDB backups and exports, Lambda, Batch, Backup, the delivery of events, and instance metadata. Every request can
+//! be made to fail ([`FaultRule`]) and is logged.
 //!
 //! What it does not check: signatures, IAM policies, quotas, and real hardware.
 
@@ -11,6 +12,7 @@ mod backup;
 mod batch;
 mod cloud;
 mod dead_letter;
+mod dynamodb;
 mod ec2;
 mod error;
 mod event;
@@ -23,9 +25,11 @@ mod observe;
 mod options;
 mod pattern;
 mod process;
+mod rds;
 mod recovery_point;
 mod request_log;
 mod s3;
+mod snapshot_export;
 mod stack;
 mod states;
 mod template;
@@ -36,9 +40,18 @@ pub use cloud::LocalCloud;
 pub use error::{Error, Result};
 pub use execution::{ExecutionResult, ExecutionStatus, StateEntered};
 pub use fault::{FaultAction, FaultRule, Faults, When};
-pub use observe::{DeadLetter, JobView, Leftovers, Message, RequestRecord, StoredObject, Upload, VolumeView};
+pub use observe::{
+    DatabaseClusterView, DatabaseView, DeadLetter, JobView, Leftovers, Message, RequestRecord, StoredObject, TableView,
+    Upload, VolumeView,
+};
 pub use options::{Devices, Names, Options};
-pub use recovery_point::{Deletion, EventShape, RecoveryPointOptions, VolumeFate, VolumeImage};
+pub use rds::{
+    DatabaseAccess, DatabaseEngine, DatabaseOptions, DatabaseServer, DatabaseSource, OrderableClass, ScratchDatabase,
+};
+pub use recovery_point::{
+    DatabaseFate, Deletion, EventShape, ExportTaskFate, RecoveryPointOptions, TableExportFate, TableFate, VolumeFate,
+    VolumeImage,
+};
 pub use request_log::RequestLog;
 pub use stack::{
     BucketSpec, Definition, FunctionSpec, JobDefinitionSpec, QueueSpec, RuleSpec, ScheduleSpec, Stack,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Response, header};
+use http::{Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -121,6 +121,11 @@ impl MotoClient {
         Self { url: url.to_owned(), client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
+    /// Where the process listens.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Calls an operation of a JSON service.
     pub(crate) async fn call_json(
         &self,
@@ -130,6 +135,22 @@ impl MotoClient {
         target: &str,
         input: &Value,
     ) -> Result<Value> {
+        let (status, answer) = self.ask_json(names, principal, service, target, input).await?;
+        if status.is_success() {
+            return Ok(answer);
+        }
+        Err(Error::Call { operation: target.to_owned(), message: format!("{status}: {answer}") })
+    }
+
+    /// Calls an operation of a JSON service, and gives the answer also when it is an error.
+    pub(crate) async fn ask_json(
+        &self,
+        names: &Names,
+        principal: &str,
+        service: &str,
+        target: &str,
+        input: &Value,
+    ) -> Result<(StatusCode, Value)> {
         let failed = |message: String| Error::Call { operation: target.to_owned(), message };
         let request = http::Request::post("/")
             .header(header::AUTHORIZATION, unsigned(names, principal, service))
@@ -140,10 +161,12 @@ impl MotoClient {
         let response = self.forward(&request.into_parts().0, Bytes::from(input.to_string())).await?;
         let status = response.status();
         let bytes = response.into_body().collect().await.map_err(|error| failed(error.to_string()))?.to_bytes();
-        if !status.is_success() {
-            return Err(failed(format!("{status}: {}", String::from_utf8_lossy(&bytes))));
+        match serde_json::from_slice(&bytes) {
+            Ok(answer) => Ok((status, answer)),
+            Err(error) if status.is_success() => Err(failed(error.to_string())),
+            // Whatever it is, the status says that it failed.
+            Err(_) => Ok((status, Value::String(String::from_utf8_lossy(&bytes).into_owned()))),
         }
-        serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))
     }
 
     /// Invokes a function asynchronously, as EventBridge does.

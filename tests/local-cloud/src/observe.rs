@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use crate::rds::DatabaseEngine;
+
 /// One request that passed the gateway.
 #[derive(Debug, Clone, Serialize)]
 pub struct RequestRecord {
@@ -44,6 +46,89 @@ pub struct VolumeView {
     pub device: Option<PathBuf>,
     /// The file that holds its bytes.
     pub file: PathBuf,
+}
+
+/// A table of DynamoDB.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableView {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// `CREATING`, `ACTIVE`, `DELETING`.
+    pub status: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// The backup that it was made of.
+    pub restored_from: Option<String>,
+}
+
+/// A database instance.
+#[derive(Debug, Clone, Serialize)]
+pub struct DatabaseView {
+    /// Its identifier.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Its engine.
+    pub engine: DatabaseEngine,
+    /// `creating`, `available`, `resetting-master-credentials`, `deleting`, ….
+    pub status: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// The zone.
+    pub zone: String,
+    /// `db.…`.
+    pub class: String,
+    /// The cluster it is a member of.
+    pub cluster: Option<String>,
+    /// Where it listens, once its server runs.
+    pub port: Option<u16>,
+    /// Whether a change of the master password is not made yet.
+    pub password_pending: bool,
+    /// Whether it is reached from outside its network.
+    pub publicly_accessible: bool,
+    /// The subnet group.
+    pub subnet_group: Option<String>,
+    /// The security groups.
+    pub security_groups: Vec<String>,
+    /// `gp3`, ….
+    pub storage_type: String,
+    /// Days for which automated backups are kept; 0 for none.
+    pub backup_retention_days: u32,
+    /// Whether it refuses to be deleted.
+    pub deletion_protection: bool,
+}
+
+/// A database cluster.
+#[derive(Debug, Clone, Serialize)]
+pub struct DatabaseClusterView {
+    /// Its identifier.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Its engine.
+    pub engine: DatabaseEngine,
+    /// `creating`, `available`, ….
+    pub status: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// The identifiers of its instances.
+    pub members: Vec<String>,
+    /// Where it listens, while its server runs.
+    pub port: Option<u16>,
+    /// Whether a change of the master password is not made yet.
+    pub password_pending: bool,
+    /// The subnet group.
+    pub subnet_group: Option<String>,
+    /// The security groups.
+    pub security_groups: Vec<String>,
+    /// `aurora`, ….
+    pub storage_type: String,
+    /// Days for which automated backups are kept.
+    pub backup_retention_days: u32,
+    /// Whether it refuses to be deleted.
+    pub deletion_protection: bool,
 }
 
 /// A job.
@@ -138,12 +223,31 @@ pub struct Leftovers {
     pub jobs: Vec<String>,
     /// Executions that run.
     pub executions: Vec<String>,
+    /// Tables that were restored and are not gone.
+    pub tables: Vec<String>,
+    /// Exports of tables that have not ended, by ARN.
+    pub table_exports: Vec<String>,
+    /// Export tasks of RDS that have not ended.
+    pub export_tasks: Vec<String>,
+    /// Database instances.
+    pub databases: Vec<String>,
+    /// Database clusters.
+    pub database_clusters: Vec<String>,
+    /// Snapshots of databases that AWS Backup did not make, and automated backups of databases that are gone.
+    pub database_backups: Vec<String>,
+    /// Parameters of Systems Manager.
+    pub parameters: Vec<String>,
 }
 
 impl Leftovers {
     /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
-        let Self { volumes, attachments, loop_devices, mounts, uploads, jobs, executions } = self;
-        [volumes, attachments, loop_devices, mounts, uploads, jobs, executions].iter().all(|list| list.is_empty())
+        let Self { volumes, attachments, loop_devices, mounts, uploads, jobs, executions, .. } = self;
+        let Self { databases, database_clusters, database_backups, parameters, .. } = self;
+        let Self { tables, table_exports, export_tasks, .. } = self;
+        let of_databases = [databases, database_clusters, database_backups, parameters];
+        let of_exports = [tables, table_exports, export_tasks];
+        let others = [volumes, attachments, loop_devices, mounts, uploads, jobs, executions];
+        of_databases.iter().chain(&of_exports).chain(&others).all(|list| list.is_empty())
     }
 }

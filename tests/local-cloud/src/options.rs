@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::rds::DatabaseOptions;
+
 /// How a cloud is started.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -28,8 +30,22 @@ pub struct Options {
     pub stop_grace: Duration,
     /// How long a job stays in RUNNABLE and STARTING before its process runs.
     pub job_start: Duration,
+    /// How long a table is `CREATING` when it is restored.
+    pub table_creation: Duration,
+    /// How long a table is `DELETING`.
+    pub table_deletion: Duration,
+    /// How long after its start point-in-time recovery has no window yet.
+    pub point_in_time_recovery: Duration,
+    /// How long an export of a table is `IN_PROGRESS`.
+    pub table_export: Duration,
+    /// How long an export task of RDS is `STARTING` and `IN_PROGRESS`, at least.
+    pub export_task: Duration,
+    /// How long a restore job of AWS Backup is `PENDING` and `RUNNING` before the restored thing comes to be.
+    pub restore_job: Duration,
     /// Whether attached volumes become loop devices.
     pub devices: Devices,
+    /// How RDS behaves.
+    pub databases: DatabaseOptions,
 }
 
 /// What an attached volume is on this machine.
@@ -57,7 +73,14 @@ impl Default for Options {
             attachment: Duration::from_millis(100),
             stop_grace: Duration::from_secs(5),
             job_start: Duration::from_millis(50),
+            table_creation: Duration::from_millis(200),
+            table_deletion: Duration::from_millis(100),
+            point_in_time_recovery: Duration::from_millis(100),
+            table_export: Duration::from_millis(200),
+            export_task: Duration::from_millis(300),
+            restore_job: Duration::from_millis(200),
             devices: Devices::Auto,
+            databases: DatabaseOptions::default(),
         }
     }
 }

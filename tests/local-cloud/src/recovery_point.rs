@@ -31,8 +31,12 @@ pub struct RecoveryPointOptions {
     pub deletion: Deletion,
     /// What becomes of a volume made of its snapshots.
     pub volumes: VolumeFate,
-    /// Volume size in GiB; the image's size rounded up, when absent.
+    /// What becomes of databases that are restored from it.
+    pub databases: DatabaseFate,
+    /// Volume size in GiB; the image's size rounded up, when absent. Of a database: its allocated storage.
     pub size_gib: Option<u32>,
+    /// What becomes of a table made of it.
+    pub restored_table: TableFate,
 }
 
 impl Default for RecoveryPointOptions {
@@ -49,7 +53,9 @@ impl Default for RecoveryPointOptions {
             created_at: None,
             deletion: Deletion::AtOnce,
             volumes: VolumeFate::Available,
+            databases: DatabaseFate::Available,
             size_gib: None,
+            restored_table: TableFate::Active,
         }
     }
 }
@@ -84,6 +90,90 @@ pub enum VolumeFate {
     Error,
     /// It stays `creating`.
     Stuck,
+}
+
+/// What becomes of a table made of a recovery point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableFate {
+    /// It is ACTIVE after the usual time.
+    #[default]
+    Active,
+    /// It stays CREATING, until a test lets it go, and so does a restore job stay RUNNING.
+    Stuck,
+    /// A restore job fails and leaves no table. DynamoDB's own restore knows no failure after its answer, and succeeds.
+    Failed,
+}
+
+/// What becomes of an export of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableExportFate {
+    /// It is COMPLETED, and all of it is true.
+    #[default]
+    Completed,
+    /// It stays IN_PROGRESS.
+    Stuck,
+    /// It is FAILED.
+    Failed {
+        /// `FailureCode` (`S3NoSuchBucket`).
+        code: String,
+        /// `FailureMessage`.
+        message: String,
+    },
+    /// It is COMPLETED, and a data file that its manifest names is gone.
+    LosesDataFile,
+    /// It is COMPLETED, and a data file has a wrong bit, which only the checksum in the manifest tells.
+    CorruptsDataFile,
+    /// It is COMPLETED and agrees with itself, but one item of the table is missing.
+    LosesItem,
+    /// It is COMPLETED, and tells one item more than its files hold.
+    MiscountsItems,
+}
+
+/// What becomes of an export task of RDS.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportTaskFate {
+    /// It is COMPLETE, and so is what it wrote.
+    #[default]
+    Complete,
+    /// It stays IN_PROGRESS until somebody cancels it.
+    Stuck,
+    /// It is FAILED.
+    Failed {
+        /// `FailureCause`.
+        cause: String,
+    },
+    /// It is COMPLETE, but skipped a table: only `perTableStatus` tells.
+    SkipsTable,
+    /// It is COMPLETE, but could not read a table: only `perTableStatus` tells.
+    FailsTable,
+    /// It is COMPLETE, but a Parquet object is not there.
+    LosesObject,
+    /// It is COMPLETE, but a Parquet object is cut short.
+    TruncatesObject,
+}
+
+/// What becomes of an instance or a cluster that is restored from a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseFate {
+    /// It is available after the usual time.
+    #[default]
+    Available,
+    /// It stays `creating`.
+    Stuck,
+    /// It goes to `failed`.
+    Failed,
+    /// It goes to `incompatible-restore`.
+    IncompatibleRestore,
+    /// It goes to `inaccessible-encryption-credentials`: what RDS does when the key of the snapshot cannot be used.
+    InaccessibleKey,
+    /// A cluster is available, but its instances stay `creating`.
+    MemberStuck,
+    /// A cluster is available, but its instances go to `failed`.
+    MemberFailed,
 }
 
 /// One volume of an EC2 recovery point.

@@ -100,6 +100,16 @@ fn objects(prefix: &str, manifest: &Manifest) {
         let what = skipped.source.partition.map_or("disk".to_owned(), |number| format!("partition {number}"));
         note(&format!("             {what} left out: {}", skipped.reason));
     }
+    if let Some(native) = &manifest.native {
+        note(&format!(
+            "             {} objects that AWS wrote ({}), {} of them: {} items, each file's checksum and count as AWS's manifest says",
+            native.objects,
+            native.format,
+            size(native.bytes),
+            native.items
+        ));
+        return;
+    }
     let read: u64 = manifest.artifacts.iter().map(|artifact| artifact.uncompressed_bytes).sum();
     let milliseconds: u64 = manifest.artifacts.iter().map(|artifact| artifact.duration_ms).sum();
     #[expect(clippy::cast_precision_loss, reason = "a rate is shown with one digit")]
@@ -110,13 +120,21 @@ fn objects(prefix: &str, manifest: &Manifest) {
 fn describe(artifact: &Artifact) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a ratio is shown with three digits")]
     let ratio = artifact.bytes as f64 / artifact.uncompressed_bytes.max(1) as f64;
-    let filesystem = artifact.source.filesystem.as_deref().unwrap_or("no filesystem");
+    let (what, entries) = match (&artifact.source, &artifact.dump) {
+        (_, Some(dump)) => {
+            let rows: u64 = dump.tables.iter().map(|table| table.rows).sum();
+            (dump.database.as_deref().unwrap_or("roles"), format!("{} objects, {rows} rows", dump.objects))
+        }
+        (source, None) => {
+            let filesystem = source.as_ref().and_then(|source| source.filesystem.as_deref());
+            (filesystem.unwrap_or("no filesystem"), format!("{} entries", artifact.entries))
+        }
+    };
     format!(
-        "{:<22} {filesystem:<14} {:>10} of {:>10}, ratio {ratio:.3}, {} entries",
+        "{:<22} {what:<14} {:>10} of {:>10}, ratio {ratio:.3}, {entries}",
         artifact.name,
         size(artifact.bytes),
         size(artifact.uncompressed_bytes),
-        artifact.entries
     )
 }
 
@@ -141,9 +159,14 @@ fn cleanup(system: &System) {
         .into_iter()
         .filter(|request| (200..300).contains(&request.status))
         .filter_map(|request| match request.operation.as_str() {
-            "DetachVolume" | "DeleteVolume" | "AbortMultipartUpload" | "TerminateJob" => {
-                Some(format!("{} {}", request.operation, request.resource))
-            }
+            "DetachVolume"
+            | "DeleteVolume"
+            | "AbortMultipartUpload"
+            | "TerminateJob"
+            | "DeleteDBInstance"
+            | "DeleteDBCluster"
+            | "DeleteParameter"
+            | "DeleteTable" => Some(format!("{} {}", request.operation, request.resource)),
             _ => None,
         })
         .collect();

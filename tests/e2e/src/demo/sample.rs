@@ -1,4 +1,4 @@
-//! Disks with content that people know: documentation, programs, links, a sparse database file.
+//! Disks and a database with content that people know: documentation, programs, links, a sparse database file.
 
 use std::fs;
 use std::os::unix::fs::{FileExt as _, symlink};
@@ -10,6 +10,23 @@ use anyhow::{Context as _, Result};
 use crate::disk::{Disk, format, run, with_mounted};
 
 const MIB: u64 = 1 << 20;
+
+/// A role and the database that is its own.
+pub(crate) const ROLES_AND_DATABASE: &str =
+    "CREATE ROLE shopkeeper LOGIN CONNECTION LIMIT 5;\nCREATE DATABASE shop OWNER shopkeeper;\n";
+/// What is in that database: an extension, keys, a generated column, a view, a large object.
+pub(crate) const SHOP: &str = "CREATE EXTENSION pg_trgm;
+    SET ROLE shopkeeper;
+    CREATE SCHEMA sales;
+    CREATE TABLE sales.customers (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL);
+    INSERT INTO sales.customers (name) SELECT 'customer ' || n FROM generate_series(1, 1000) n;
+    CREATE TABLE sales.orders (
+        id bigint PRIMARY KEY, customer int REFERENCES sales.customers, cents int, vat int GENERATED ALWAYS AS (cents / 5) STORED
+    );
+    INSERT INTO sales.orders SELECT n, 1 + n % 1000, n % 100000 FROM generate_series(1, 200000) n;
+    CREATE VIEW sales.large AS SELECT * FROM sales.orders WHERE cents > 90000;
+    SELECT lo_from_bytea(0, 'a large object');
+";
 
 /// The sample disks.
 pub(crate) struct Disks {

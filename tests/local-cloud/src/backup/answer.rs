@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{RecoveryPoint, remove_content};
+use super::{RecoveryPoint, remove_content, restore};
+use crate::dynamodb;
 use crate::gateway::{Answer, Call, Shared};
 use crate::wire::{ApiError, answer as http_answer, json_answer, path_segments, query_pairs};
 
@@ -13,7 +14,7 @@ fn no_vault(vault: &str) -> ApiError {
     ApiError::new(400, "ResourceNotFoundException", format!("Backup vault {vault} does not exist."))
 }
 
-fn no_point(arn: &str) -> ApiError {
+pub(super) fn no_point(arn: &str) -> ApiError {
     ApiError::new(400, "ResourceNotFoundException", format!("Cannot find recovery point {arn}."))
 }
 
@@ -46,8 +47,9 @@ pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
                 .ok_or_else(|| no_vault(segment(1)))?
                 .get(segment(3))
                 .ok_or_else(|| no_point(segment(3)))?;
-            let metadata =
-                json!({"encrypted": point.options.kms_key_arn.is_some().to_string(), "availabilityZone": ""});
+            let volume =
+                || json!({"encrypted": point.options.kms_key_arn.is_some().to_string(), "availabilityZone": ""});
+            let metadata = dynamodb::restore_metadata(shared, &point.arn).unwrap_or_else(volume);
             Ok(json_answer(
                 200,
                 &json!({"BackupVaultArn": shared.names.vault(segment(1)), "RecoveryPointArn": point.arn, "RestoreMetadata": metadata}),
@@ -59,7 +61,7 @@ pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
             let point = found.ok_or_else(|| no_point(segment(1)))?;
             Ok(json_answer(200, &json!({"Tags": point.options.tags})))
         }
-        "StartRestoreJob" => start_restore(shared, &call.json()?),
+        "StartRestoreJob" => restore::start(shared, &call.json()?),
         "DescribeRestoreJob" => {
             let state = shared.backup.state();
             let job = state.restore_jobs.get(segment(1));
@@ -101,7 +103,7 @@ fn list_points(shared: &Shared, call: &Call, vault: &str) -> Answer {
     Ok(json_answer(200, &json!({"RecoveryPoints": page, "NextToken": next})))
 }
 
-fn check_arn(arn: &str) -> Result<(), ApiError> {
+pub(super) fn check_arn(arn: &str) -> Result<(), ApiError> {
     if arn.starts_with("arn:") {
         return Ok(());
     }
@@ -139,25 +141,4 @@ fn delete_point(shared: &Shared, vault: &str, arn: &str) -> Answer {
         remove_content(shared, arn);
     }
     Ok(http_answer(200, "application/json", ""))
-}
-
-/// Restores an EBS recovery point to a volume. Other types have restores of their own, which are not played yet.
-fn start_restore(shared: &Arc<Shared>, body: &Value) -> Answer {
-    let arn = body.get("RecoveryPointArn").and_then(Value::as_str).unwrap_or_default();
-    check_arn(arn)?;
-    let metadata = body.get("Metadata").cloned().unwrap_or_default();
-    let mut state = shared.backup.state();
-    if !state.vaults.values().any(|points| points.contains_key(arn)) {
-        return Err(no_point(arn));
-    }
-    let Some((_, snapshot)) = arn.rsplit_once("snapshot/") else {
-        return Err(ApiError::new(400, "InvalidParameterValueException", format!("Restoring {arn} is not played")));
-    };
-    let zone = metadata.get("availabilityZone").and_then(Value::as_str).unwrap_or_default();
-    let volume = crate::ec2::create_of_snapshot(shared, snapshot, zone)?;
-    let id = uuid::Uuid::new_v4().to_string();
-    let job = json!({"RestoreJobId": id, "RecoveryPointArn": arn, "Status": "COMPLETED", "PercentDone": "100.00%",
-        "CreatedResourceArn": shared.names.volume(&volume), "ResourceType": "EBS"});
-    state.restore_jobs.insert(id.clone(), job);
-    Ok(json_answer(200, &json!({"RestoreJobId": id})))
 }

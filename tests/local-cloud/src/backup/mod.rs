@@ -1,7 +1,8 @@
-//! AWS Backup: vaults and recovery points. Restore jobs are played for EBS.
+//! AWS Backup: vaults and recovery points. Restore jobs are played for EBS and DynamoDB.
 
 mod answer;
 mod event;
+mod restore;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,6 +15,7 @@ pub(crate) use self::answer::answer;
 use crate::ec2::{self, Image, Snapshot};
 use crate::error::{Error, Result};
 use crate::gateway::Shared;
+use crate::rds::{self, DatabaseSource};
 use crate::recovery_point::{Deletion, RecoveryPointOptions, VolumeImage};
 use crate::wire::path_segments;
 
@@ -28,6 +30,8 @@ struct State {
     /// Recovery points by vault and ARN.
     vaults: BTreeMap<String, BTreeMap<String, RecoveryPoint>>,
     restore_jobs: BTreeMap<String, Value>,
+    /// IdempotencyToken → the restore job that was started.
+    restore_tokens: BTreeMap<String, String>,
 }
 
 /// A recovery point.
@@ -203,6 +207,29 @@ pub(crate) fn add_ec2(
     Ok(arn)
 }
 
+/// Adds an RDS or Aurora recovery point.
+pub(crate) fn add_database(
+    shared: &Shared,
+    vault: &str,
+    source: &DatabaseSource,
+    options: RecoveryPointOptions,
+) -> Result<String> {
+    let created = created(&options)?;
+    let time = created.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string();
+    let added = rds::add_snapshot(shared, source, &options, &time)?;
+    let point = RecoveryPoint {
+        resource_arn: added.resource_arn,
+        resource_type: options.resource_type.clone().unwrap_or(added.resource_type),
+        created,
+        size_bytes: added.size_bytes,
+        arn: added.arn.clone(),
+        options,
+        lingers: None,
+    };
+    shared.backup.add(vault, point)?;
+    Ok(added.arn)
+}
+
 /// Adds a recovery point of any kind, with nothing behind it.
 pub(crate) fn add_other(shared: &Shared, vault: &str, arn: &str, options: RecoveryPointOptions) -> Result<()> {
     let point = RecoveryPoint {
@@ -217,14 +244,41 @@ pub(crate) fn add_other(shared: &Shared, vault: &str, arn: &str, options: Recove
     shared.backup.add(vault, point)
 }
 
+/// Adds a recovery point of something that another service keeps.
+pub(crate) fn add_of(
+    shared: &Shared,
+    vault: &str,
+    arn: &str,
+    resource_type: &str,
+    resource_arn: &str,
+    size_bytes: u64,
+    options: RecoveryPointOptions,
+) -> Result<()> {
+    let point = RecoveryPoint {
+        resource_arn: options.resource_arn.clone().unwrap_or_else(|| resource_arn.to_owned()),
+        resource_type: options.resource_type.clone().unwrap_or_else(|| resource_type.to_owned()),
+        created: created(&options)?,
+        size_bytes,
+        arn: arn.to_owned(),
+        options,
+        lingers: None,
+    };
+    shared.backup.add(vault, point)
+}
+
 pub(crate) use self::event::event_of;
 
 /// Removes what stands behind a recovery point.
 fn remove_content(shared: &Shared, arn: &str) {
+    if shared.dynamodb.remove_backup(arn) {
+        return;
+    }
     if let Some((_, id)) = arn.rsplit_once("snapshot/") {
         shared.ec2.remove_snapshot(id);
     } else if let Some((_, id)) = arn.rsplit_once("image/") {
         shared.ec2.remove_image(id);
+    } else {
+        shared.rds.remove_snapshot(arn);
     }
 }
 

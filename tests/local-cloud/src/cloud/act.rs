@@ -7,12 +7,14 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{LocalCloud, POLL};
+use crate::dynamodb::Form;
 use crate::error::{Error, Result};
 use crate::execution::ExecutionResult;
 use crate::lambda::Reply;
 use crate::observe::JobView;
-use crate::recovery_point::{EventShape, RecoveryPointOptions, VolumeImage};
-use crate::{backup, event, lambda, states};
+use crate::rds::{DatabaseAccess, DatabaseSource, ScratchDatabase};
+use crate::recovery_point::{EventShape, ExportTaskFate, RecoveryPointOptions, TableExportFate, VolumeImage};
+use crate::{backup, dynamodb, event, lambda, states};
 
 impl LocalCloud {
     /// Puts an EBS recovery point of a disk image into a vault; returns its ARN (`arn:P:ec2:R::snapshot/snap-…`).
@@ -29,6 +31,79 @@ impl LocalCloud {
         options: RecoveryPointOptions,
     ) -> Result<String> {
         backup::add_ec2(&self.shared, vault, volumes, options)
+    }
+
+    /// Backs a DynamoDB table up as it is now, and puts the backup into a vault; returns its ARN, of DynamoDB's own form
+    /// (`arn:P:dynamodb:R:A:table/T/backup/…`): `RestoreTableFromBackup` makes a table of it.
+    pub async fn add_dynamodb_recovery_point(
+        &self,
+        vault: &str,
+        table: &str,
+        options: RecoveryPointOptions,
+    ) -> Result<String> {
+        dynamodb::add_recovery_point(&self.shared, vault, table, Form::Dynamodb, options).await
+    }
+
+    /// Backs a DynamoDB table up as AWS Backup's advanced features do; returns its ARN, of the vault's form
+    /// (`arn:P:backup:R:A:recovery-point:…`): only `StartRestoreJob` makes a table of it.
+    pub async fn add_vaulted_dynamodb_recovery_point(
+        &self,
+        vault: &str,
+        table: &str,
+        options: RecoveryPointOptions,
+    ) -> Result<String> {
+        dynamodb::add_recovery_point(&self.shared, vault, table, Form::Vault, options).await
+    }
+
+    /// Decides about the next export of a table that is started. Exports without a decision are COMPLETED.
+    pub fn decide_table_export(&self, fate: TableExportFate) {
+        self.shared.dynamodb.push_fate(fate);
+    }
+
+    /// Decides about the next export task of RDS that is started. Tasks without a decision are COMPLETE.
+    pub fn decide_export_task(&self, fate: ExportTaskFate) {
+        self.shared.snapshot_exports.push_fate(fate);
+    }
+
+    /// Lets a table that stays CREATING become ACTIVE; `false` when there is no such table.
+    pub fn release_table(&self, table: &str) -> bool {
+        self.shared.dynamodb.release(table)
+    }
+
+    /// Puts an RDS or Aurora recovery point of what a stopped database server left into a vault; returns its ARN
+    /// (`arn:P:rds:R:A:snapshot:awsbackup:job-…` or `…:cluster-snapshot:…`). The data is copied.
+    pub fn add_database(&self, vault: &str, source: &DatabaseSource, options: RecoveryPointOptions) -> Result<String> {
+        backup::add_database(&self.shared, vault, source, options)
+    }
+
+    /// Starts a server on a copy of a database's snapshot, to look into the backup.
+    pub async fn open_database_snapshot(&self, arn: &str) -> Result<ScratchDatabase> {
+        let snapshot = self.shared.rds.snapshot(arn);
+        let snapshot = snapshot.ok_or_else(|| Error::Missing { kind: "snapshot", name: arn.to_owned() })?;
+        snapshot.scratch(&self.shared).await
+    }
+
+    /// The superuser's way into a restored instance or cluster whose server runs.
+    pub fn database_superuser(&self, id: &str) -> Result<DatabaseAccess> {
+        let found = self.shared.rds.superuser(id);
+        found.ok_or_else(|| Error::Missing { kind: "running database", name: id.to_owned() })
+    }
+
+    /// The way of a user into a restored instance or cluster whose server runs: TCP with TLS and a password.
+    pub fn database_user(&self, id: &str, user: &str, password: &str) -> Result<DatabaseAccess> {
+        let found = self.shared.rds.user(id, user, password);
+        found.ok_or_else(|| Error::Missing { kind: "running database", name: id.to_owned() })
+    }
+
+    /// Ends the server of an instance or a cluster as a crash would; its state stays what it is, and it stays down.
+    pub async fn crash_database(&self, id: &str) -> Result<()> {
+        let found = self.shared.rds.crash(id).await?;
+        found.then_some(()).ok_or_else(|| Error::Missing { kind: "running database", name: id.to_owned() })
+    }
+
+    /// Takes the capacity for database instances of a zone away, or gives it back.
+    pub fn set_database_capacity(&self, zone: &str, available: bool) {
+        self.shared.rds.set_capacity(zone, available);
     }
 
     /// Puts a recovery point of any other kind into a vault, under an ARN of the caller's; nothing stands behind it.

@@ -1,16 +1,43 @@
 //! What tests see of a running cloud, and what they break in it: volumes, objects, messages, and what is left.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
 
 use super::LocalCloud;
-use crate::ec2;
 use crate::error::{Error, Result};
-use crate::observe::{DeadLetter, JobView, Leftovers, Message, StoredObject, Upload, VolumeView};
+use crate::moto::MotoClient;
+use crate::observe::{
+    DatabaseClusterView, DatabaseView, DeadLetter, JobView, Leftovers, Message, StoredObject, TableView, Upload,
+    VolumeView,
+};
+use crate::wire::ApiError;
+use crate::{dynamodb, ec2, rds};
 
 impl LocalCloud {
     /// All volumes that are not deleted.
     pub fn volumes(&self) -> Vec<VolumeView> {
         self.shared.ec2.views()
+    }
+
+    /// All database instances that are not gone.
+    pub fn databases(&self) -> Vec<DatabaseView> {
+        self.shared.rds.views()
+    }
+
+    /// All database clusters that are not gone.
+    pub fn database_clusters(&self) -> Vec<DatabaseClusterView> {
+        self.shared.rds.cluster_views()
+    }
+
+    /// The states that a database instance or cluster has been in, oldest first, also of one that is gone.
+    pub fn database_history(&self, id: &str) -> Vec<String> {
+        self.shared.rds.history(id)
+    }
+
+    /// The certificate that clients of restored databases trust, in PEM. It is there once a database was added.
+    pub fn database_certificate(&self) -> PathBuf {
+        rds::certificate(&self.shared.directory)
     }
 
     /// Makes reads of a volume fail with EIO from this byte on: at once if it is attached, else when it will be.
@@ -89,7 +116,66 @@ impl LocalCloud {
                 .map(|job| format!("{} ({})", job.name, job.status))
                 .collect(),
             executions: self.shared.states.running(),
+            tables: self.shared.dynamodb.restored(),
+            table_exports: self.shared.dynamodb.unfinished_exports(),
+            export_tasks: self.shared.snapshot_exports.running(),
+            databases: self.databases().iter().map(|each| format!("{} ({})", each.id, each.status)).collect(),
+            database_clusters: self
+                .database_clusters()
+                .iter()
+                .map(|each| format!("{} ({})", each.id, each.status))
+                .collect(),
+            database_backups: self.shared.rds.own_backups(),
+            parameters: self.parameters()?,
         })
+    }
+
+    /// All tables of DynamoDB, with their tags.
+    pub async fn tables(&self) -> Result<Vec<TableView>> {
+        let failed = |error: ApiError| Error::Call {
+            operation: "a list of the tables".to_owned(),
+            message: format!("{}: {}", error.code, error.message),
+        };
+        dynamodb::views(&self.shared).await.map_err(failed)
+    }
+
+    /// What a parameter of Systems Manager holds.
+    pub async fn parameter_value(&self, name: &str) -> Result<String> {
+        let request = json!({"Name": name, "WithDecryption": true});
+        let (moto, names) = (&self.shared.moto, &self.shared.names);
+        let answer = moto.call_json(names, "local", "ssm", "AmazonSSM.GetParameter", &request).await?;
+        Ok(answer["Parameter"]["Value"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The names of all parameters of Systems Manager, which moto keeps.
+    fn parameters(&self) -> Result<Vec<String>> {
+        let failed = |message: String| Error::Call { operation: "DescribeParameters".to_owned(), message };
+        let (url, names) = (self.shared.moto.url().to_owned(), self.shared.names.clone());
+        // A thread and a client of its own, because the caller need not be asynchronous and its runtime may have one thread.
+        let ask = move || -> Result<Vec<String>> {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| failed(error.to_string()))?;
+            runtime.block_on(async {
+                let client = MotoClient::new(&url);
+                let mut found = Vec::new();
+                let mut request = json!({"MaxResults": 50});
+                loop {
+                    let page =
+                        client.call_json(&names, "local", "ssm", "AmazonSSM.DescribeParameters", &request).await?;
+                    let list = page["Parameters"].as_array().cloned().unwrap_or_default();
+                    found.extend(list.iter().filter_map(|each| Some(each["Name"].as_str()?.to_owned())));
+                    match page["NextToken"].as_str() {
+                        Some(token) => request["NextToken"] = json!(token),
+                        None => return Ok(found),
+                    }
+                }
+            })
+        };
+        let asked = std::thread::spawn(ask).join();
+        asked.map_err(|_| Error::Call {
+            operation: "DescribeParameters".to_owned(),
+            message: "it panicked".to_owned(),
+        })?
     }
 
     /// What was published to topics, oldest first.

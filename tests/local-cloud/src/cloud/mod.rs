@@ -18,7 +18,7 @@ use crate::moto::{Moto, MotoClient};
 use crate::options::{Names, Options};
 use crate::request_log::RequestLog;
 use crate::stack::Stack;
-use crate::{backup, ec2, event, lambda, s3, states};
+use crate::{backup, ec2, event, lambda, rds, s3, states};
 
 /// How often a condition is looked at.
 const POLL: Duration = Duration::from_millis(25);
@@ -50,12 +50,13 @@ pub(crate) fn credentials(shared: &Shared, principal: &str) -> BTreeMap<String, 
     .collect()
 }
 
-/// The environment that tells the worker where attached volumes appear.
+/// The environment that tells the worker where attached volumes appear, and which certificate databases show.
 pub(crate) fn device_environment(shared: &Shared) -> BTreeMap<String, String> {
     let path = |path: &str| shared.directory.join(path).display().to_string();
     BTreeMap::from([
         ("BACKUP_EXPORT_DEV_BY_ID_DIR".to_owned(), path("dev/disk/by-id")),
         ("BACKUP_EXPORT_SYSFS_DIR".to_owned(), path("sys")),
+        ("BACKUP_EXPORT_RDS_CA_BUNDLE".to_owned(), rds::certificate(&shared.directory).display().to_string()),
     ])
 }
 
@@ -72,7 +73,7 @@ impl LocalCloud {
             let path = temporary.path().to_owned();
             (Some(temporary), path)
         };
-        for name in ["s3", "volumes", "snapshots", "logs", "dev/disk/by-id", "sys/class/block"] {
+        for name in ["s3", "volumes", "snapshots", "databases", "logs", "dev/disk/by-id", "sys/class/block"] {
             let path = directory.join(name);
             std::fs::create_dir_all(&path).map_err(Error::file("create", &path))?;
         }
@@ -98,6 +99,9 @@ impl LocalCloud {
             batch: crate::batch::Batch::default(),
             ec2: ec2::Ec2::default(),
             backup: backup::Backup::default(),
+            dynamodb: crate::dynamodb::Dynamodb::default(),
+            snapshot_exports: crate::snapshot_export::SnapshotExports::default(),
+            rds: rds::Rds::default(),
             events: event::Events::default(),
             states: states::States::default(),
             topics: crate::topic::Topics::default(),
@@ -145,12 +149,13 @@ impl LocalCloud {
         Ok(())
     }
 
-    /// Stops everything: executions, jobs, functions, loop devices, moto, the gateway; then removes the directory if
+    /// Stops everything: executions, jobs, functions, databases, loop devices, moto, the gateway; then removes the directory if
     /// it was a temporary one.
     pub async fn shutdown(mut self) -> Result<()> {
         if let Some(moto) = self.moto.take() {
             moto.stop().await;
         }
+        self.shared.rds.stop_all(&self.shared.directory).await?;
         self.kill();
         let started = Instant::now();
         let mut left = ec2::loops_below(&self.shared.directory);
@@ -177,6 +182,7 @@ impl LocalCloud {
         self.server.abort();
         self.shared.batch.kill_all();
         self.shared.lambda.kill_all();
+        self.shared.rds.kill_all(&self.shared.directory);
         self.shared.ec2.unplug_all(&self.shared.directory);
     }
 
@@ -190,13 +196,13 @@ impl LocalCloud {
         &self.shared.names
     }
 
-    /// The directory in which everything is kept: `s3/`, `volumes/`, `snapshots/`, `logs/`, `dev/`, `sys/`.
+    /// The directory in which everything is kept: `s3/`, `volumes/`, `snapshots/`, `databases/`, `logs/`, `dev/`, `sys/`.
     pub fn directory(&self) -> &Path {
         &self.shared.directory
     }
 
     /// What a program needs in its environment to use this cloud: endpoint, region, credentials, metadata endpoint of
-    /// the first zone's host, and where volumes appear.
+    /// the first zone's host, where volumes appear, and the certificate of databases.
     pub fn environment(&self) -> BTreeMap<String, String> {
         let mut environment = credentials(&self.shared, "local");
         environment.extend(device_environment(&self.shared));

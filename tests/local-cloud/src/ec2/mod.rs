@@ -17,8 +17,10 @@ use bytes::Bytes;
 pub(crate) use self::answer::answer;
 pub(crate) use self::device::{copy_sparse, loops_below};
 pub(crate) use self::host::{Host, start as start_host};
+pub(crate) use self::query::Query;
 pub(crate) use self::snapshot::{Image, Snapshot};
 use self::volume::Volume;
+pub(crate) use self::xml::Xml;
 use crate::wire::query_pairs;
 
 /// The EC2 of one region.

@@ -1,4 +1,4 @@
-//! The parameters of an EC2 query: numbered lists, filters, tags.
+//! The parameters of a query, as EC2 and RDS get it: numbered lists, filters, tags.
 
 use std::collections::BTreeMap;
 
@@ -7,36 +7,36 @@ use crate::wire::{ApiError, query_pairs};
 
 /// A parsed query.
 #[derive(Debug)]
-pub(super) struct Query(BTreeMap<String, String>);
+pub(crate) struct Query(BTreeMap<String, String>);
 
 /// A filter: a name and the values of which one must match.
 pub(super) type Filter = (String, Vec<String>);
 
 impl Query {
-    pub(super) fn new(body: &[u8]) -> Self {
+    pub(crate) fn new(body: &[u8]) -> Self {
         Self(query_pairs(&String::from_utf8_lossy(body)))
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    pub(super) fn required(&self, name: &str) -> Result<&str, ApiError> {
+    pub(crate) fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.get(name).ok_or_else(|| {
             ApiError::new(400, "MissingParameter", format!("The request must contain the parameter {name}"))
         })
     }
 
-    pub(super) fn number(&self, name: &str) -> Option<u64> {
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
         self.get(name).and_then(|value| value.parse().ok())
     }
 
-    pub(super) fn is_true(&self, name: &str) -> bool {
+    pub(crate) fn is_true(&self, name: &str) -> bool {
         self.get(name) == Some("true")
     }
 
     /// `Name.1`, `Name.2`, ….
-    pub(super) fn list(&self, name: &str) -> Vec<String> {
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
         (1..).map_while(|n| self.0.get(&format!("{name}.{n}")).cloned()).collect()
     }
 
@@ -49,7 +49,7 @@ impl Query {
     }
 
     /// `Tag.1.Key` and `Tag.1.Value` below a prefix.
-    pub(super) fn tags(&self, prefix: &str) -> BTreeMap<String, String> {
+    pub(crate) fn tags(&self, prefix: &str) -> BTreeMap<String, String> {
         (1..)
             .map_while(|n| {
                 let key = self.0.get(&format!("{prefix}Tag.{n}.Key"))?.clone();

@@ -1,4 +1,4 @@
-//! A small writer for EC2's XML.
+//! A small writer for XML, and EC2's responses.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,11 +10,11 @@ use crate::wire::{answer, xml_escape};
 
 /// XML under construction.
 #[derive(Debug, Default)]
-pub(super) struct Xml(String);
+pub(crate) struct Xml(pub(crate) String);
 
 impl Xml {
     /// An element with text.
-    pub(super) fn text(&mut self, name: &str, value: impl std::fmt::Display) -> &mut Self {
+    pub(crate) fn text(&mut self, name: &str, value: impl std::fmt::Display) -> &mut Self {
         let value = xml_escape(&value.to_string());
         // Writing to a string cannot fail.
         write!(self.0, "<{name}>{value}</{name}>").ok();
@@ -22,7 +22,7 @@ impl Xml {
     }
 
     /// An element with text, if there is a value.
-    pub(super) fn optional(&mut self, name: &str, value: Option<impl std::fmt::Display>) -> &mut Self {
+    pub(crate) fn optional(&mut self, name: &str, value: Option<impl std::fmt::Display>) -> &mut Self {
         if let Some(value) = value {
             self.text(name, value);
         }
@@ -30,7 +30,7 @@ impl Xml {
     }
 
     /// An element with elements.
-    pub(super) fn element(&mut self, name: &str, content: impl FnOnce(&mut Self)) -> &mut Self {
+    pub(crate) fn element(&mut self, name: &str, content: impl FnOnce(&mut Self)) -> &mut Self {
         write!(self.0, "<{name}>").ok();
         content(self);
         write!(self.0, "</{name}>").ok();
@@ -38,7 +38,7 @@ impl Xml {
     }
 
     /// An element with an `item` for each of some things.
-    pub(super) fn items<T>(
+    pub(crate) fn items<T>(
         &mut self,
         name: &str,
         things: impl IntoIterator<Item = T>,
@@ -52,7 +52,7 @@ impl Xml {
     }
 
     /// A `tagSet`.
-    pub(super) fn tags(&mut self, tags: &BTreeMap<String, String>) -> &mut Self {
+    pub(crate) fn tags(&mut self, tags: &BTreeMap<String, String>) -> &mut Self {
         self.items("tagSet", tags, |xml, (key, value)| {
             xml.text("key", key).text("value", value);
         })

@@ -1,7 +1,7 @@
 //! The admin endpoint, below `/_local-cloud/`: what the library offers to tests, for people and scripts.
 //!
 //! `GET|POST|DELETE faults`, `GET|DELETE requests`, `POST events`, `POST schedules/NAME`, `GET executions`, `GET jobs`,
-//! `GET volumes`, `GET messages`, `GET dead-letters`, `POST spot-reclaim/JOB`.
+//! `GET volumes`, `GET databases`, `GET messages`, `GET dead-letters`, `POST spot-reclaim/JOB`.
 
 use std::sync::Arc;
 
@@ -36,6 +36,7 @@ pub(super) fn answer(shared: &Arc<Shared>, method: &Method, path: &str, body: &B
         ("GET", "executions") => Ok(json!(shared.states.started())),
         ("GET", "jobs") => Ok(json!(shared.batch.views())),
         ("GET", "volumes") => Ok(json!(shared.ec2.views())),
+        ("GET", "databases") => Ok(json!(shared.rds.views())),
         ("GET", "messages") => Ok(json!(shared.topics.messages())),
         ("GET", "dead-letters") => Ok(json!(shared.dead_letters.all())),
         ("POST", "events") => match serde_json::from_slice::<Value>(body) {

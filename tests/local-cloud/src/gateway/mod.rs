@@ -23,6 +23,7 @@ use self::cut::{Cut, CutBody};
 use crate::backup::Backup;
 use crate::batch::Batch;
 use crate::dead_letter::DeadLetters;
+use crate::dynamodb::Dynamodb;
 use crate::ec2::Ec2;
 use crate::event::Events;
 use crate::fault::{FaultAction, Faults, Subject};
@@ -30,11 +31,13 @@ use crate::lambda::Lambda;
 use crate::moto::MotoClient;
 use crate::observe::RequestRecord;
 use crate::options::{Names, Options};
+use crate::rds::Rds;
 use crate::request_log::RequestLog;
+use crate::snapshot_export::SnapshotExports;
 use crate::states::States;
 use crate::topic::Topics;
 use crate::wire::{ApiError, Identity, STATES_ACCESS_KEY, credential_scope, header_text, path_segments, query_pairs};
-use crate::{backup, batch, ec2, event, lambda, s3, states, topic};
+use crate::{backup, batch, dynamodb, ec2, event, lambda, rds, s3, states, topic};
 
 /// Everything that the parts of the cloud share.
 #[derive(Debug)]
@@ -53,6 +56,9 @@ pub(crate) struct Shared {
     pub(crate) batch: Batch,
     pub(crate) ec2: Ec2,
     pub(crate) backup: Backup,
+    pub(crate) dynamodb: Dynamodb,
+    pub(crate) snapshot_exports: SnapshotExports,
+    pub(crate) rds: Rds,
     pub(crate) events: Events,
     pub(crate) states: States,
     pub(crate) topics: Topics,
@@ -261,13 +267,15 @@ fn operation_and_resource(service: &str, parts: &Parts, body: &Bytes) -> (String
         "batch" => batch::identify(parts, body),
         "lambda" => lambda::identify(parts),
         "backup" => backup::identify(parts),
+        "dynamodb" => dynamodb::identify(parts, body),
         "ec2" => ec2::identify(body),
+        "rds" => rds::identify(body),
         "sns" => topic::identify(body),
         _ => {
             if let Some(target) = header_text(&parts.headers, "x-amz-target") {
                 let operation = target.rsplit('.').next().unwrap_or(target).to_owned();
                 let body: Value = serde_json::from_slice(body).unwrap_or_default();
-                let names = ["executionArn", "stateMachineArn", "name", "Name", "logGroupName"];
+                let names = ["executionArn", "stateMachineArn", "name", "Name", "Path", "logGroupName"];
                 let resource = names.iter().find_map(|name| body.get(name)?.as_str()).unwrap_or_default();
                 return (operation, resource.to_owned());
             }
@@ -286,7 +294,9 @@ async fn dispatch(shared: &Arc<Shared>, identity: &Identity, parts: Parts, body:
         "lambda" => lambda::answer(shared, &call).await,
         "batch" => batch::answer(shared, &call),
         "backup" => backup::answer(shared, &call),
+        "dynamodb" => dynamodb::answer(shared, &call).await,
         "ec2" if ec2::plays(&call.operation) => ec2::answer(shared, &call),
+        "rds" => rds::answer(shared, &call),
         "events" if call.operation == "PutEvents" => event::put_events(shared, &call),
         "sns" if call.operation == "Publish" => topic::publish(shared, &call),
         "states" => states::answer(shared, &call).await,

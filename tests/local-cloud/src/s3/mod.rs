@@ -9,6 +9,7 @@ mod multipart;
 mod reader;
 mod service;
 mod store;
+mod write;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;

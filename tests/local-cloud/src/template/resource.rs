@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::options::Names;
 
 /// Types that need nothing here: permissions, keys, logs, the network below the jobs, what people look at.
-const UNNEEDED: [&str; 42] = [
+const UNNEEDED: [&str; 43] = [
     "AWS::Athena::NamedQuery",
     "AWS::Athena::WorkGroup",
     "AWS::CDK::Metadata",
@@ -48,6 +48,7 @@ const UNNEEDED: [&str; 42] = [
     "AWS::Logs::MetricFilter",
     "AWS::Logs::QueryDefinition",
     "AWS::Logs::ResourcePolicy",
+    "AWS::RDS::DBSubnetGroup",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
@@ -268,6 +269,9 @@ impl Resource<'_> {
             _ => "Name",
         };
         match attribute {
+            "GroupId" if self.kind == "AWS::EC2::SecurityGroup" => {
+                Some(format!("sg-{}", self.name.to_ascii_lowercase()))
+            }
             _ if attribute == arn => self.arn(names),
             _ if attribute == name && self.arn(names).is_some() => Some(self.name.clone()),
             _ => None,

@@ -1,8 +1,9 @@
 //! What the tests share: a cloud with a function, a state machine and queues, and programs run against it.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use local_cloud::{
@@ -104,6 +105,42 @@ pub(crate) async fn run(cloud: &LocalCloud, program: &str, arguments: &[&str]) -
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.code().unwrap_or(-1), text)
+}
+
+/// boto3 in a process of its own.
+pub(crate) struct Boto {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Boto {
+    pub(crate) fn start(cloud: &LocalCloud) -> Self {
+        let mut command = Command::new(venv().join("bin/python"));
+        command.arg(fixture("boto.py")).envs(cloud.environment()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, input, output }
+    }
+
+    /// Calls an operation (in Python's spelling); gives its answer, or the code of its error.
+    pub(crate) fn call(&mut self, service: &str, operation: &str, parameters: &Value) -> Result<Value, String> {
+        writeln!(self.input, "{}", json!([service, operation, parameters])).unwrap();
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{operation}: {error}: {line}"));
+        match answer["error"].as_str() {
+            Some(code) => Err(code.to_owned()),
+            None => Ok(answer["value"].clone()),
+        }
+    }
+}
+
+impl Drop for Boto {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
 }
 
 /// Runs the AWS CLI; it must succeed.

@@ -1,0 +1,245 @@
+//! Users, roles and what they are granted, as SQL for a server of one's own.
+//!
+//! The server itself writes the statements. Left out are the users that every server or RDS has for itself, and of the user who dumps the password:
+//! it was made for the export.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use domain::failure::Kind;
+
+use super::super::Session;
+use super::super::sql::END;
+use super::{query, unhexed};
+use crate::error::{Error, Result};
+
+/// Users that every server, or RDS, has for itself.
+const SYSTEM: &[&str] = &[
+    "mysql.sys",
+    "mysql.session",
+    "mysql.infoschema",
+    "mariadb.sys",
+    "rdsadmin",
+    "rdsrepladmin",
+    "rdstopmgr",
+    "rdsproxyadmin",
+    "rds_superuser_role",
+];
+/// The administrator, whom every server has with a password of its own, and the one of the machine.
+const ADMINISTRATORS: &[&str] = &["root", "mysql"];
+/// What only Aurora can grant.
+const AURORA: &[&str] = &[
+    ", LOAD FROM S3",
+    ", SELECT INTO S3",
+    ", INVOKE LAMBDA",
+    ", INVOKE SAGEMAKER",
+    ", INVOKE COMPREHEND",
+    ", INVOKE BEDROCK",
+];
+const PUBLIC: &str = "PUBLIC";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Account {
+    user: String,
+    host: String,
+    is_role: bool,
+}
+
+impl Account {
+    fn is_system(&self) -> bool {
+        SYSTEM.contains(&self.user.as_str())
+            || self.user.starts_with("AWS_")
+            || ADMINISTRATORS.contains(&self.user.as_str())
+    }
+
+    fn sql(&self) -> String {
+        let quoted = |text: &str| format!("`{}`", text.replace('`', "``"));
+        match (self.is_role, self.user.as_str()) {
+            (true, PUBLIC) => PUBLIC.to_owned(),
+            (true, name) => quoted(name),
+            (false, name) => format!("{}@{}", quoted(name), quoted(&self.host)),
+        }
+    }
+}
+
+/// The SQL, and remarks about what is not in it.
+pub(super) fn dump(session: &Session, is_mariadb: bool, version: &str) -> Result<(String, Vec<String>)> {
+    let what = || format!("list the users of {}", session.login.address());
+    let ask = |sql: &str| query(session, sql)?.map_err(|ended| ended.error(what()));
+    let role = if is_mariadb { "is_role = 'Y'" } else { "0" };
+    let rows = ask(&format!("select hex(user), hex(host), {role} from mysql.user order by user, host;"))?;
+    let accounts = rows
+        .iter()
+        .map(|row| {
+            let [user, host, role] = row.as_slice() else { return None };
+            Some(Account { user: unhexed(user)?, host: unhexed(host)?, is_role: role == "1" })
+        })
+        .collect::<Option<Vec<Account>>>()
+        .ok_or_else(|| Error::new(Kind::DumpFailed, what()))?;
+    let (system, mut accounts): (Vec<Account>, Vec<Account>) = accounts.into_iter().partition(Account::is_system);
+    accounts.sort_by(|a, b| (!a.is_role, &a.user, &a.host).cmp(&(!b.is_role, &b.user, &b.host)));
+    let mut script = String::new();
+    // Hashes that are not text.
+    if !is_mariadb && !version.starts_with("5.") {
+        script.push_str("set session print_identified_with_as_hex = 1;\n");
+    }
+    for (position, account) in accounts.iter().enumerate() {
+        let _ = writeln!(script, "select '#{position}';");
+        if !account.is_role {
+            let _ = writeln!(script, "show create user {};", account.sql());
+        }
+        let _ = writeln!(script, "show grants for {};", account.sql());
+    }
+    let answers = if accounts.is_empty() { Vec::new() } else { ask(&script)? };
+    let mut sql = Writer::new(&session.login.user);
+    let mut current: Option<&Account> = None;
+    for row in &answers {
+        let text = row.join("\t");
+        match (text.strip_prefix('#').and_then(|number| number.parse::<usize>().ok()), current) {
+            (Some(position), _) => {
+                current = accounts.get(position);
+                if let Some(account) = current {
+                    sql.begin(account);
+                }
+            }
+            (None, Some(account)) => sql.statement(account, &text),
+            (None, None) => {}
+        }
+    }
+    Ok(sql.finish(&system))
+}
+
+#[derive(Debug)]
+struct Writer {
+    dumping_user: String,
+    created: String,
+    granted: String,
+    left_out: BTreeSet<String>,
+}
+
+impl Writer {
+    fn new(dumping_user: &str) -> Self {
+        Self {
+            dumping_user: dumping_user.to_owned(),
+            created: "-- Users, roles and what they are granted.\n".to_owned(),
+            granted: String::new(),
+            left_out: BTreeSet::new(),
+        }
+    }
+
+    fn begin(&mut self, account: &Account) {
+        if account.is_role && account.user != PUBLIC {
+            let _ = writeln!(self.created, "CREATE ROLE {};", account.sql());
+        } else if account.user == self.dumping_user {
+            let _ = writeln!(self.created, "CREATE USER IF NOT EXISTS {} ACCOUNT LOCK;", account.sql());
+        }
+    }
+
+    fn statement(&mut self, account: &Account, text: &str) {
+        if text.starts_with("CREATE USER ") {
+            if account.user != self.dumping_user {
+                let _ = writeln!(self.created, "{text};");
+            }
+            return;
+        }
+        if SYSTEM.iter().any(|system| grants_role(text, system)) || text.starts_with("GRANT `AWS_") {
+            self.left_out.insert(format!("a role of RDS that {} has", account.sql()));
+            return;
+        }
+        let mut text = without_authentication(text);
+        for privilege in AURORA {
+            if text.contains(privilege) {
+                self.left_out.insert(format!("rights of Aurora alone that {} has", account.sql()));
+                text = text.replace(privilege, "");
+            }
+        }
+        // Every user may do that, and roles could not be told so.
+        if !text.starts_with("GRANT USAGE ON *.* TO") || text.contains(" WITH ") {
+            let _ = writeln!(self.granted, "{text};");
+        }
+    }
+
+    fn finish(self, system: &[Account]) -> (String, Vec<String>) {
+        let mut notes = vec![format!(
+            "users.sql creates {}, who made the dump, only where there is no such user, locked and without a password",
+            self.dumping_user
+        )];
+        if !system.is_empty() {
+            let names: Vec<String> = system.iter().map(Account::sql).collect();
+            notes.push(format!("users of the server itself or of RDS are not in users.sql: {}", names.join(", ")));
+        }
+        notes.extend(self.left_out.into_iter().map(|what| format!("users.sql does not grant {what}")));
+        (format!("{}{}FLUSH PRIVILEGES;\n{END}\n", self.created, self.granted), notes)
+    }
+}
+
+fn grants_role(text: &str, role: &str) -> bool {
+    text.strip_prefix("GRANT ").is_some_and(|rest| rest.starts_with(role) || rest.starts_with(&format!("`{role}`")))
+}
+
+/// MariaDB repeats how a user proves who he is in his first grant. `CREATE USER` has said it.
+fn without_authentication(text: &str) -> String {
+    let Some(begin) = find(text, " IDENTIFIED ", 0) else {
+        return text.to_owned();
+    };
+    let ends = [" REQUIRE ", " WITH "].iter().filter_map(|word| find(text, word, begin + 1)).min();
+    format!("{}{}", &text[..begin], ends.map_or("", |end| &text[end..]))
+}
+
+/// Where `wanted` is outside of quotes, from `from` on.
+fn find(text: &str, wanted: &str, from: usize) -> Option<usize> {
+    let mut quote = None;
+    let mut escaped = false;
+    for (position, byte) in text.bytes().enumerate() {
+        match quote {
+            _ if escaped => escaped = false,
+            Some(b'\'' | b'"') if byte == b'\\' => escaped = true,
+            Some(open) if byte == open => quote = None,
+            None if matches!(byte, b'\'' | b'"' | b'`') => quote = Some(byte),
+            None if position >= from && text.as_bytes()[position..].starts_with(wanted.as_bytes()) => {
+                return Some(position);
+            }
+            Some(_) | None => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(user: &str, host: &str, is_role: bool) -> Account {
+        Account { user: user.to_owned(), host: host.to_owned(), is_role }
+    }
+
+    #[test]
+    fn the_dumping_user_comes_without_the_password_of_the_export() {
+        let mut writer = Writer::new("master");
+        let master = account("master", "%", false);
+        writer.begin(&master);
+        writer.statement(&master, "CREATE USER `master`@`%` IDENTIFIED BY PASSWORD '*AB'");
+        writer.statement(
+            &master,
+            "GRANT SELECT, LOAD FROM S3 ON *.* TO `master`@`%` IDENTIFIED BY PASSWORD '*AB' WITH GRANT OPTION",
+        );
+        writer.statement(&master, "GRANT `rds_superuser_role`@`%` TO `master`@`%`");
+        let app = account("app", "10.%", false);
+        writer.begin(&app);
+        writer.statement(&app, "CREATE USER `app`@`10.%` IDENTIFIED BY PASSWORD '*CD'");
+        writer.statement(&app, "GRANT USAGE ON *.* TO `app`@`10.%` IDENTIFIED BY PASSWORD '*CD'");
+        writer.statement(&app, "GRANT SELECT ON `odd IDENTIFIED name`.* TO `app`@`10.%`");
+        let (sql, notes) = writer.finish(&[account("rdsadmin", "localhost", false)]);
+        assert_eq!(
+            sql,
+            "-- Users, roles and what they are granted.\n\
+             CREATE USER IF NOT EXISTS `master`@`%` ACCOUNT LOCK;\n\
+             CREATE USER `app`@`10.%` IDENTIFIED BY PASSWORD '*CD';\n\
+             GRANT SELECT ON *.* TO `master`@`%` WITH GRANT OPTION;\n\
+             GRANT SELECT ON `odd IDENTIFIED name`.* TO `app`@`10.%`;\n\
+             FLUSH PRIVILEGES;\n-- Dump completed\n"
+        );
+        assert_eq!(notes.len(), 4, "{notes:?}");
+        assert!(account("root", "%", false).is_system() && !account("rooty", "localhost", false).is_system());
+    }
+}

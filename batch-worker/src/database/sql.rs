@@ -1,0 +1,438 @@
+//! Counting in SQL: the rows and objects of what `mariadb-dump` writes, and the roles or users of the files that are made here.
+//!
+//! `mariadb-dump` puts each row of an `INSERT` on a line of its own, and escapes every line break in a value. Outside of rows, quotes, comments and `DELIMITER`
+//! are honoured as the client does, so that the body of a routine cannot pass for a statement. Constant memory, but for the names of tables.
+
+use std::collections::BTreeMap;
+
+use super::inspect::{Contents, Unreadable};
+
+/// The last line of a complete dump.
+pub(crate) const END: &str = "-- Dump completed";
+
+/// What is kept of a statement: more than the longest name of a table and of its columns that are named.
+const HEAD_BYTES: usize = 1 << 20;
+const NO_VERSION: u32 = 999_999;
+
+/// The end of what was written, to look for [`END`].
+#[derive(Debug, Default)]
+struct Ending(Vec<u8>);
+
+impl Ending {
+    fn write(&mut self, data: &[u8]) {
+        const KEPT: usize = 256;
+        self.0.extend_from_slice(&data[data.len().saturating_sub(KEPT)..]);
+        self.0.drain(..self.0.len().saturating_sub(KEPT));
+    }
+
+    fn check(&self) -> Result<(), Unreadable> {
+        let text = String::from_utf8_lossy(&self.0);
+        let last = text.trim_end().lines().last().unwrap_or_default();
+        // With a date behind it, where somebody else wrote the dump.
+        if last.starts_with(END) {
+            return Ok(());
+        }
+        Err(Unreadable(format!("it does not end with {END:?}: it is cut short")))
+    }
+}
+
+/// Counts the lines that create a role or user.
+#[derive(Debug, Default)]
+pub(crate) struct GlobalsCounter {
+    line: Vec<u8>,
+    objects: u64,
+    ending: Ending,
+}
+
+impl GlobalsCounter {
+    pub(crate) fn write(&mut self, data: &[u8]) {
+        const LONGEST: usize = 32;
+        self.ending.write(data);
+        for byte in data {
+            if *byte == b'\n' {
+                let creates: [&[u8]; 3] = [b"CREATE ROLE ", b"CREATE USER ", b"DO 'BEGIN CREATE ROLE "];
+                self.objects += u64::from(creates.iter().any(|start| self.line.starts_with(start)));
+                self.line.clear();
+            } else if self.line.len() < LONGEST {
+                self.line.push(*byte);
+            }
+        }
+    }
+
+    pub(crate) fn finish(self) -> Result<Contents, Unreadable> {
+        self.ending.check()?;
+        Ok(Contents { objects: self.objects, tables: BTreeMap::new() })
+    }
+}
+
+/// Takes the SQL of `mariadb-dump` in pieces.
+#[derive(Debug)]
+pub(crate) struct SqlCounter {
+    state: State,
+    /// The beginning of the statement, without comments.
+    head: Vec<u8>,
+    /// What ends a statement.
+    delimiter: Vec<u8>,
+    previous: u8,
+    database: String,
+    table: String,
+    rows: u64,
+    /// The last byte of the line of data so far.
+    line_end: u8,
+    objects: u64,
+    tables: BTreeMap<String, u64>,
+    ending: Ending,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Code,
+    Quoted(u8),
+    Escaped(u8),
+    LineComment,
+    /// Behind `/*`, or `/*M`.
+    CommentBegins,
+    /// Within the version of `/*!50003`, its value so far.
+    Version(u32),
+    Comment,
+    Command,
+    Rows,
+}
+
+impl Default for SqlCounter {
+    fn default() -> Self {
+        Self {
+            state: State::Code,
+            head: Vec::new(),
+            delimiter: b";".to_vec(),
+            previous: b'\n',
+            database: String::new(),
+            table: String::new(),
+            rows: 0,
+            line_end: 0,
+            objects: 0,
+            tables: BTreeMap::new(),
+            ending: Ending::default(),
+        }
+    }
+}
+
+impl SqlCounter {
+    pub(crate) fn write(&mut self, mut data: &[u8]) -> Result<(), Unreadable> {
+        self.ending.write(data);
+        while !data.is_empty() {
+            if self.state == State::Rows {
+                data = self.rows(data)?;
+            } else {
+                self.byte(data[0])?;
+                data = &data[1..];
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> Result<Contents, Unreadable> {
+        match self.state {
+            State::Rows => Err(Unreadable(format!("it ends within the rows of {}", self.table))),
+            State::Code | State::LineComment if self.head.trim_ascii().is_empty() => {
+                self.ending.check()?;
+                Ok(Contents { objects: self.objects, tables: self.tables })
+            }
+            _ => Err(Unreadable("it ends within a statement".to_owned())),
+        }
+    }
+
+    fn keep(&mut self, byte: u8) {
+        if self.head.len() < HEAD_BYTES && !(self.head.is_empty() && byte.is_ascii_whitespace()) {
+            self.head.push(byte);
+        }
+    }
+
+    fn byte(&mut self, byte: u8) -> Result<(), Unreadable> {
+        match self.state {
+            State::Code => self.code(byte)?,
+            State::Quoted(quote) => {
+                self.keep(byte);
+                if byte == quote {
+                    self.state = State::Code;
+                } else if byte == b'\\' && quote != b'`' {
+                    self.state = State::Escaped(quote);
+                }
+            }
+            State::Escaped(quote) => {
+                self.keep(byte);
+                self.state = State::Quoted(quote);
+            }
+            State::LineComment => {
+                if byte == b'\n' {
+                    self.state = State::Code;
+                }
+            }
+            State::CommentBegins => match byte {
+                b'!' => self.state = State::Version(0),
+                b'M' => {}
+                _ => self.state = State::Comment,
+            },
+            // Nobody is as new as the version of a comment that is meant for no server.
+            State::Version(version) if byte.is_ascii_digit() => {
+                self.state = State::Version(version.saturating_mul(10).saturating_add(u32::from(byte - b'0')));
+            }
+            State::Version(NO_VERSION) => self.state = State::Comment,
+            State::Version(_) => {
+                self.state = State::Code;
+                self.code(byte)?;
+            }
+            State::Comment => {
+                if self.previous == b'*' && byte == b'/' {
+                    self.state = State::Code;
+                    self.previous = b' ';
+                    return Ok(());
+                }
+            }
+            State::Command => {
+                if byte == b'\n' {
+                    let line = std::mem::take(&mut self.head);
+                    self.delimiter = line.strip_prefix(b"DELIMITER ").unwrap_or_default().trim_ascii().to_vec();
+                    if self.delimiter.is_empty() {
+                        return Err(Unreadable("a DELIMITER that is empty".to_owned()));
+                    }
+                    self.state = State::Code;
+                } else {
+                    self.keep(byte);
+                }
+            }
+            State::Rows => {}
+        }
+        self.previous = byte;
+        Ok(())
+    }
+
+    fn code(&mut self, byte: u8) -> Result<(), Unreadable> {
+        match byte {
+            b'\'' | b'"' | b'`' => {
+                self.keep(byte);
+                self.state = State::Quoted(byte);
+            }
+            b'#' => self.state = State::LineComment,
+            // `--` is a comment only before white space, and what it begins with was kept.
+            b' ' | b'\t' | b'\n' if self.head.ends_with(b"--") => {
+                self.head.truncate(self.head.len() - 2);
+                if byte != b'\n' {
+                    self.state = State::LineComment;
+                }
+            }
+            b'*' if self.previous == b'/' => {
+                self.head.pop();
+                self.state = State::CommentBegins;
+            }
+            b'\n' if self.is_insert() => {
+                self.table = self.table_of("INTO ")?;
+                self.head.clear();
+                self.line_end = 0;
+                self.state = State::Rows;
+            }
+            b' ' if self.head == b"DELIMITER" => {
+                self.keep(byte);
+                self.state = State::Command;
+            }
+            _ => {
+                self.keep(byte);
+                if self.head.ends_with(&self.delimiter) || (self.head.len() >= HEAD_BYTES && self.ends(byte)) {
+                    self.statement()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a statement too long to be kept ends here.
+    fn ends(&self, byte: u8) -> bool {
+        match *self.delimiter.as_slice() {
+            [only] => byte == only,
+            [first, second] => self.previous == first && byte == second,
+            _ => false,
+        }
+    }
+
+    fn is_insert(&self) -> bool {
+        self.delimiter == b";" && self.head.starts_with(b"INSERT ") && self.head.trim_ascii_end().ends_with(b"VALUES")
+    }
+
+    fn statement(&mut self) -> Result<(), Unreadable> {
+        if self.head.starts_with(b"INSERT ") && self.delimiter == b";" && !self.database.is_empty() {
+            return Err(Unreadable("the rows of an INSERT are not on lines of their own".to_owned()));
+        }
+        if self.head.starts_with(b"USE `") {
+            self.database = self.name_at(4)?.0;
+        } else if self.head.starts_with(b"CREATE ") || self.head.starts_with(b"CREATE*/") {
+            self.objects += 1;
+            if self.head.starts_with(b"CREATE TABLE ") {
+                let table = self.table_of("CREATE TABLE ")?;
+                self.tables.entry(table).or_default();
+            }
+        }
+        self.head.clear();
+        Ok(())
+    }
+
+    /// The table whose name follows `word`, with its database.
+    fn table_of(&self, word: &str) -> Result<String, Unreadable> {
+        let begin = find(&self.head, word.as_bytes()).map(|at| at + word.len());
+        let name = match begin {
+            Some(begin) => {
+                let text = &self.head[begin..];
+                let skipped = b"IF NOT EXISTS ";
+                let more = if text.starts_with(skipped) { skipped.len() } else { 0 };
+                self.name_at(begin + more)?.1
+            }
+            None => return Err(Unreadable("a statement without a table".to_owned())),
+        };
+        Ok(format!("{}.{name}", plain(&self.database)))
+    }
+
+    /// The name in backticks at `begin`: as it is, and as it is shown.
+    fn name_at(&self, begin: usize) -> Result<(String, String), Unreadable> {
+        let malformed = || Unreadable("a name that is not in backticks".to_owned());
+        let mut bytes = self.head.get(begin..).ok_or_else(malformed)?.iter().copied().peekable();
+        if bytes.next() != Some(b'`') {
+            return Err(malformed());
+        }
+        let mut name = Vec::new();
+        loop {
+            match bytes.next().ok_or_else(malformed)? {
+                b'`' if bytes.peek() == Some(&b'`') => {
+                    bytes.next();
+                    name.push(b'`');
+                }
+                b'`' => break,
+                byte => name.push(byte),
+            }
+        }
+        let name = String::from_utf8_lossy(&name).into_owned();
+        let shown = plain(&name);
+        Ok((name, shown))
+    }
+
+    /// Counts lines, and returns what follows the last of them.
+    fn rows<'a>(&mut self, mut data: &'a [u8]) -> Result<&'a [u8], Unreadable> {
+        while let Some(length) = data.iter().position(|byte| *byte == b'\n') {
+            if length > 0 {
+                self.line_end = data[length - 1];
+            }
+            data = &data[length + 1..];
+            self.rows += 1;
+            match std::mem::take(&mut self.line_end) {
+                b',' => {}
+                b';' => {
+                    let table = std::mem::take(&mut self.table);
+                    *self.tables.entry(table).or_default() += std::mem::take(&mut self.rows);
+                    self.state = State::Code;
+                    self.previous = b'\n';
+                    return Ok(data);
+                }
+                _ => return Err(Unreadable(format!("the rows of {} are not on lines of their own", self.table))),
+            }
+        }
+        self.line_end = data.last().copied().unwrap_or(self.line_end);
+        Ok(&[])
+    }
+}
+
+/// A name as it is shown: in backticks where it would be ambiguous otherwise.
+fn plain(name: &str) -> String {
+    if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$') {
+        return name.to_owned();
+    }
+    format!("`{}`", name.replace('`', "``"))
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len()).position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DUMP: &str = r"/*M!999999\- enable the sandbox mode */
+-- MariaDB dump 10.19  Distrib 10.11.19-MariaDB
+--
+/*!40101 SET NAMES utf8mb4 */;
+
+CREATE DATABASE /*!32312 IF NOT EXISTS*/ `shop` /*!40100 DEFAULT CHARACTER SET utf8mb4 */;
+
+USE `shop`;
+DROP TABLE IF EXISTS `odd ``name``; --`;
+/*!40101 SET character_set_client = utf8 */;
+CREATE TABLE `odd ``name``; --` (
+  `id` int(11) NOT NULL COMMENT 'it''s \'; INSERT INTO `x` VALUES',
+  `b` blob DEFAULT NULL
+) ENGINE=InnoDB;
+LOCK TABLES `odd ``name``; --` WRITE;
+INSERT INTO `odd ``name``; --` (`id`, `b`) VALUES
+(1,'a),\n(2'),
+(2,NULL),
+(3,';');
+INSERT INTO `odd ``name``; --` (`id`, `b`) VALUES
+(4,0x00);
+UNLOCK TABLES;
+CREATE TABLE `empty` (
+  `id` int(11)
+);
+/*!50001 CREATE VIEW `v` AS SELECT
+ 1 AS `id`*/;
+DELIMITER ;;
+/*!50003 CREATE*/ /*!50017 DEFINER=`app`@`%`*/ /*!50003 TRIGGER t BEFORE INSERT ON `empty` FOR EACH ROW BEGIN
+  -- it's a comment
+  # isn't it
+  /* that's one, too */
+INSERT INTO `log` VALUES
+(1);
+END */;;
+DELIMITER ;
+-- Dump completed
+";
+
+    fn count(pieces: impl Iterator<Item = Vec<u8>>) -> Result<Contents, Unreadable> {
+        let mut counter = SqlCounter::default();
+        for piece in pieces {
+            counter.write(&piece)?;
+        }
+        counter.finish()
+    }
+
+    #[test]
+    fn rows_and_objects_are_counted_and_bodies_of_routines_are_not_taken_for_them() {
+        let contents = count(std::iter::once(DUMP.as_bytes().to_vec())).unwrap();
+        assert_eq!(contents.objects, 5);
+        let tables = [("shop.`odd ``name``; --`", 4), ("shop.empty", 0)];
+        assert_eq!(contents.tables, tables.map(|(name, rows)| (name.to_owned(), rows)).into());
+    }
+
+    #[test]
+    fn a_dump_that_is_cut_anywhere_is_not_complete() {
+        let end = DUMP.find(END).unwrap();
+        for cut in 0..=end {
+            assert!(count(std::iter::once(DUMP.as_bytes()[..cut].to_vec())).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn roles_and_users_are_counted_by_line() {
+        let mut counter = GlobalsCounter::default();
+        counter.write(b"CREATE ROLE a;\nDO 'BEGIN CREATE ROLE b; END';\nALTER ROLE a;\nCREATE USER c;\n-- Dump ");
+        counter.write(b"completed\n");
+        assert_eq!(counter.finish().unwrap().objects, 3);
+        assert!(GlobalsCounter::default().finish().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn the_count_does_not_depend_on_how_the_dump_is_cut(size in 1_usize..60) {
+            let whole = count(std::iter::once(DUMP.as_bytes().to_vec())).unwrap();
+            prop_assert_eq!(whole, count(DUMP.as_bytes().chunks(size).map(<[u8]>::to_vec)).unwrap());
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A real MariaDB, set up as RDS does, dumped by the real binary and restored by the commands of `docs/databases.md`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod disk;
+mod server;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use disk::{failure, report, run};
+use domain::manifest::Manifest;
+use server::{PASSWORD, Server, succeed};
+
+const FILL: &str = include_str!("server/mariadb.sql");
+const DOCUMENTED: &str = include_str!("../../docs/databases.md");
+
+struct World {
+    server: Server,
+    directory: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let server = Server::mariadb();
+        let secret = PASSWORD.replace('\\', "\\\\").replace('\'', "\\'");
+        server.mariadb_sql("root", &FILL.replace(":password", &secret));
+        Self { server, directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn destination(&self) -> PathBuf {
+        self.directory.path().join("export")
+    }
+
+    fn export(&self, password: &Path, more: &[&str]) -> Output {
+        let destination = format!("file://{}/", self.destination().display());
+        let (port, password) = (self.server.port.to_string(), password.display().to_string());
+        let mut arguments =
+            vec!["database", "--host", "127.0.0.1", "--port", &port, "--engine", "mariadb", "--user", "master"];
+        arguments.extend(["--password-file", &password, "--dest", &destination]);
+        arguments.extend(more);
+        let temporary = self.directory.path().join("tmp");
+        std::fs::create_dir_all(&temporary).unwrap();
+        let output = run(&arguments, &[("TMPDIR", temporary.display().to_string())]);
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "temporary files are left");
+        output
+    }
+
+    fn manifest(&self) -> Manifest {
+        Manifest::parse(&std::fs::read(self.destination().join("manifest.json")).unwrap(), "").unwrap()
+    }
+
+    fn verify(&self) -> Output {
+        run(&["verify", &format!("file://{}/manifest.json", self.destination().display())], &[])
+    }
+}
+
+fn documented(heading: &str) -> &'static str {
+    let section = DOCUMENTED.split(&format!("\n### {heading}\n")).nth(1).unwrap_or_else(|| panic!("{heading}"));
+    section.split("```sh\n").nth(1).unwrap().split("\n```").next().unwrap()
+}
+
+fn follow(heading: &str, variables: &[(&str, &str)]) {
+    let mut command = Command::new("bash");
+    command.args(["-euo", "pipefail", "-c", documented(heading)]).envs(variables.iter().copied());
+    succeed(&mut command);
+}
+
+/// All there is to know of the databases, in an order that does not change.
+fn portrait(server: &Server) -> String {
+    let databases = "('shop', 'odd `name`; --', 'empty')";
+    let mut portrait = server.mariadb_sql(
+        "root",
+        &format!(
+            "select schema_name, default_collation_name from information_schema.schemata where schema_name in {databases} order by 1;
+             select table_schema, table_name, table_type, engine, table_collation, table_comment from information_schema.tables where table_schema in {databases} order by 1, 2;
+             select table_schema, table_name, column_name, ordinal_position, column_default, column_type, extra, generation_expression from information_schema.columns where table_schema in {databases} order by 1, 2, 4;
+             select table_schema, table_name, index_name, column_name, seq_in_index from information_schema.statistics where table_schema in {databases} order by 1, 2, 3, 5;
+             select routine_schema, routine_name, routine_type, definer, routine_definition from information_schema.routines where routine_schema in {databases} order by 1, 2;
+             select trigger_schema, trigger_name, action_statement, definer from information_schema.triggers where trigger_schema in {databases} order by 1, 2;
+             select event_schema, event_name, event_definition, interval_value, status from information_schema.events order by 1, 2;
+             select table_schema, table_name, view_definition, definer from information_schema.views where table_schema in {databases} order by 1, 2;
+             select constraint_name, delete_rule from information_schema.referential_constraints order by 1;"
+        ),
+    );
+    for table in [
+        "shop.items",
+        "shop.many",
+        "shop.nothing",
+        "shop.child",
+        "shop.old",
+        "`odd ``name``; --`.`t ``x```",
+        "shop.numbers",
+        "shop.cheap",
+    ] {
+        portrait.push_str(&server.mariadb_sql("root", &format!("select * from {table} order by 1;")));
+    }
+    portrait
+}
+
+fn users(server: &Server) -> String {
+    let mut users = String::new();
+    for user in ["'app'@'10.%'", "`we``ird 'user`@'%'"] {
+        users.push_str(&server.mariadb_sql("root", &format!("show create user {user}; show grants for {user};")));
+    }
+    users.push_str(&server.mariadb_sql("root", "show grants for reader; select user, is_role, default_role from mysql.user where user not in ('master', 'rdsadmin') order by user, host;"));
+    users
+}
+
+#[test]
+fn everything_comes_back_by_the_documented_commands() {
+    let world = World::new();
+    let (before, users_before) = (portrait(&world.server), users(&world.server));
+    let done = report(&world.export(&world.server.password_file(), &[]));
+    assert_eq!(done["artifacts"], 2);
+    let manifest = world.manifest();
+    let names: Vec<&str> = manifest.artifacts.iter().map(|artifact| artifact.name.as_str()).collect();
+    assert_eq!(names, ["users.sql.gz", "databases.sql.gz"]);
+    let tables: Vec<(&str, u64)> = manifest.artifacts[1]
+        .dump
+        .as_ref()
+        .unwrap()
+        .tables
+        .iter()
+        .map(|table| (table.name.as_str(), table.rows))
+        .collect();
+    let expected = [
+        ("`odd ``name``; --`.`t ``x```", 2),
+        ("shop.child", 2),
+        ("shop.items", 5),
+        ("shop.many", 3000),
+        ("shop.nothing", 0),
+        ("shop.old", 2),
+    ];
+    assert_eq!(tables, expected);
+    assert!(manifest.notes.iter().any(|note| note.contains("innodb")), "{:?}", manifest.notes);
+    report(&world.verify());
+
+    let other = Server::mariadb();
+    let defaults = world.directory.path().join("defaults");
+    let secret = PASSWORD.replace('\\', "\\\\").replace('"', "\\\"");
+    std::fs::write(
+        &defaults,
+        format!("[client]\nprotocol=tcp\nhost=127.0.0.1\nport={}\nuser=root\npassword=\"{secret}\"\n", other.port),
+    )
+    .unwrap();
+    let path = |name: &str| world.destination().join(name).display().to_string();
+    let defaults = defaults.display().to_string();
+    follow("Databases", &[("databases", &path("databases.sql.gz")), ("defaults", &defaults)]);
+    follow("Users", &[("users", &path("users.sql.gz")), ("defaults", &defaults)]);
+    let after = portrait(&other);
+    let differing: Vec<_> =
+        before.lines().zip(after.lines()).filter(|(before, after)| before != after).take(5).collect();
+    assert!(before == after, "{differing:#?}");
+    assert_eq!(users_before, users(&other));
+    let master = other.mariadb_sql("root", "show create user master@'%'; show grants for master@'%'");
+    assert!(
+        master.contains("ACCOUNT LOCK") && master.contains("WITH GRANT OPTION") && !master.contains("PASSWORD '"),
+        "{master}"
+    );
+}
+
+#[test]
+fn the_same_databases_give_the_same_bytes() {
+    let world = World::new();
+    report(&world.export(&world.server.password_file(), &[]));
+    let read = |name: &str| std::fs::read(world.destination().join(name)).unwrap();
+    let first = (read("users.sql.gz"), read("databases.sql.gz"));
+    std::fs::remove_dir_all(world.destination()).unwrap();
+    report(&world.export(&world.server.password_file(), &[]));
+    assert!(first == (read("users.sql.gz"), read("databases.sql.gz")));
+}
+
+#[test]
+fn a_wrong_password_is_refused_after_the_wait_and_never_told() {
+    let world = World::new();
+    let wrong = world.directory.path().join("wrong");
+    std::fs::write(&wrong, "wr0ng-passw0rd").unwrap();
+    let output = world.export(&wrong, &["--login-seconds", "2"]);
+    let (code, error) = failure(&output);
+    assert_eq!(code, 77, "{error}");
+    assert!(error.contains("within 2 seconds") && error.contains("Access denied for user"), "{error}");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("wr0ng"), "{error}");
+}

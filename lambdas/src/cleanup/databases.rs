@@ -1,0 +1,141 @@
+//! Databases of an execution, found by their derived names: instance, then cluster, then the password. And export tasks of RDS.
+
+use aws_sdk_rds::Client;
+use domain::source::DatabaseSource;
+
+use super::Turn;
+use crate::aws::Failure;
+use crate::error::Error;
+use crate::restore::database::{find_cluster, find_instance};
+use crate::restore::snapshot_export;
+
+/// The names of what is restored for one database. Nothing else ever has them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Names<'a> {
+    /// The instance.
+    pub instance: Option<&'a str>,
+    /// The cluster.
+    pub cluster: Option<&'a str>,
+    /// The parameter that holds the password.
+    pub parameter: Option<&'a str>,
+}
+
+impl<'a> From<&'a DatabaseSource> for Names<'a> {
+    fn from(source: &'a DatabaseSource) -> Self {
+        Self {
+            instance: Some(&source.instance_id),
+            cluster: source.cluster_id.as_deref(),
+            parameter: Some(&source.password_parameter),
+        }
+    }
+}
+
+pub(super) async fn remove(rds: &Client, ssm: &aws_sdk_ssm::Client, names: &Names<'_>, turn: &mut Turn) {
+    let mut has_instance = false;
+    if let Some(id) = names.instance {
+        match instance(rds, id, turn).await {
+            Ok(is_there) => has_instance = is_there,
+            Err(error) => {
+                has_instance = true;
+                turn.errors.push(error);
+            }
+        }
+    }
+    // A cluster with instances cannot be deleted.
+    if let (Some(id), false) = (names.cluster, has_instance) {
+        let result = cluster(rds, id, turn).await;
+        turn.note(result);
+    }
+    if let Some(name) = names.parameter {
+        let result = parameter(ssm, name, turn).await;
+        turn.note(result);
+    }
+}
+
+/// Whether there is one still.
+async fn instance(rds: &Client, id: &str, turn: &mut Turn) -> Result<bool, Error> {
+    let Some(found) = find_instance(rds, id).await? else {
+        return Ok(false);
+    };
+    let status = found.db_instance_status().unwrap_or("unknown");
+    if status != "deleting" {
+        let result = rds
+            .delete_db_instance()
+            .db_instance_identifier(id)
+            .skip_final_snapshot(true)
+            // A member of a cluster has no backups of its own, and RDS refuses to be told about them.
+            .set_delete_automated_backups(found.db_cluster_identifier().is_none().then_some(true))
+            .send()
+            .await;
+        match result.map_err(|error| Failure::of(&error)) {
+            Ok(_) => turn.removed.push(format!("database instance {id}")),
+            Err(failure) if failure.is(&["DBInstanceNotFound", "DBInstanceNotFoundFault"]) => return Ok(false),
+            // Being made or changed: the next turn sees what it is.
+            Err(failure) if failure.is(&["InvalidDBInstanceState", "InvalidDBInstanceStateFault"]) => {}
+            Err(failure) => return Err(failure.during(format!("delete the database instance {id}"))),
+        }
+    }
+    turn.remaining.push(format!("database instance {id} ({status})"));
+    Ok(true)
+}
+
+async fn cluster(rds: &Client, id: &str, turn: &mut Turn) -> Result<(), Error> {
+    let Some(found) = find_cluster(rds, id).await? else {
+        return Ok(());
+    };
+    let status = found.status().unwrap_or("unknown");
+    if status != "deleting" {
+        let result = rds
+            .delete_db_cluster()
+            .db_cluster_identifier(id)
+            .skip_final_snapshot(true)
+            .delete_automated_backups(true)
+            .send()
+            .await;
+        match result.map_err(|error| Failure::of(&error)) {
+            Ok(_) => turn.removed.push(format!("database cluster {id}")),
+            Err(failure) if failure.is(&["DBClusterNotFoundFault", "DBClusterNotFound"]) => return Ok(()),
+            Err(failure) if failure.is(&["InvalidDBClusterStateFault", "InvalidDBClusterState"]) => {}
+            Err(failure) => return Err(failure.during(format!("delete the database cluster {id}"))),
+        }
+    }
+    turn.remaining.push(format!("database cluster {id} ({status})"));
+    Ok(())
+}
+
+async fn parameter(ssm: &aws_sdk_ssm::Client, name: &str, turn: &mut Turn) -> Result<(), Error> {
+    let result = ssm.delete_parameter().name(name).send().await;
+    match result.map_err(|error| Failure::of(&error)) {
+        Ok(_) => {
+            turn.removed.push(format!("parameter {name}"));
+            Ok(())
+        }
+        Err(failure) if failure.is(&["ParameterNotFound"]) => Ok(()),
+        Err(failure) => Err(failure.during(format!("delete the parameter {name}"))),
+    }
+}
+
+/// Ends an export task that runs. RDS keeps those that ended in its list for ever; they cost nothing.
+pub(super) async fn cancel_export(rds: &Client, id: &str, turn: &mut Turn) {
+    let result = cancel(rds, id, turn).await;
+    turn.note(result);
+}
+
+async fn cancel(rds: &Client, id: &str, turn: &mut Turn) -> Result<(), Error> {
+    let Some(task) = snapshot_export::find(rds, id).await?.filter(snapshot_export::is_running) else {
+        return Ok(());
+    };
+    let status = task.status().unwrap_or("unknown");
+    if status != "CANCELING" {
+        let result = rds.cancel_export_task().export_task_identifier(id).send().await;
+        match result.map_err(|error| Failure::of(&error)) {
+            Ok(_) => turn.removed.push(format!("export task {id}")),
+            // It ended since it was described.
+            Err(failure) if failure.is(&["InvalidExportTaskStateFault", "InvalidExportTaskState"]) => {}
+            Err(failure) => return Err(failure.during(format!("cancel the export task {id}"))),
+        }
+    }
+    // While it runs it writes.
+    turn.remaining.push(format!("export task {id} ({status})"));
+    Ok(())
+}

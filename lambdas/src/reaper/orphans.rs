@@ -1,0 +1,138 @@
+//! Databases, tables and passwords whose export nobody works on any more: made by a call that was under way when the cleanup looked, or by a restore
+//! job that came late.
+//!
+//! They are found by their names, which say the installation and the export. An export that is at work has a claim from before it makes anything to
+//! after everything is gone, so what was listed first and has no claim afterwards is nobody's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::id::{ExportId, installation};
+use domain::key::claim_key;
+use domain::plan::owner_of_name;
+
+use super::{Reaper, Sweep};
+use crate::aws::Failure;
+use crate::bucket::Bucket;
+use crate::cleanup::databases::Names;
+use crate::error::Error;
+
+/// What all names begin with.
+const PREFIX: &str = "exp-";
+
+/// What there is, by export.
+type Found = BTreeMap<ExportId, Things>;
+
+#[derive(Debug, Default)]
+struct Things {
+    instances: BTreeSet<String>,
+    clusters: BTreeSet<String>,
+    parameters: BTreeSet<String>,
+    tables: BTreeSet<String>,
+}
+
+impl Reaper {
+    pub(super) async fn orphans(&self, sweep: &mut Sweep) {
+        let mut found = Found::new();
+        let mut note = |result: Result<(), Error>| {
+            if let Err(error) = result {
+                sweep.errors.push(error);
+            }
+        };
+        let handles = |types: &[&str]| self.settings.resource_types.iter().any(|known| types.contains(&known.as_str()));
+        if handles(&["RDS", "Aurora"]) {
+            note(self.instances(&mut found).await);
+            note(self.clusters(&mut found).await);
+            note(self.parameters(&mut found).await);
+        }
+        if handles(&["DynamoDB"]) {
+            note(self.tables(&mut found).await);
+        }
+        let bucket = Bucket::new(&self.cleaner.s3, &self.settings.bucket, &self.settings.bucket_owner);
+        for (export, things) in found {
+            match bucket.has(&claim_key(&export)).await {
+                Ok(true) => {}
+                Ok(false) => self.remove(&things, sweep).await,
+                Err(error) => sweep.errors.push(error),
+            }
+        }
+    }
+
+    async fn remove(&self, things: &Things, sweep: &mut Sweep) {
+        let turn = &mut sweep.orphans;
+        let instances = things.instances.iter().map(|id| Names { instance: Some(id), ..Names::default() });
+        let parameters = things.parameters.iter().map(|name| Names { parameter: Some(name), ..Names::default() });
+        for names in instances.chain(parameters) {
+            self.cleaner.database(&names, turn).await;
+        }
+        // A cluster with an instance is refused, and goes in a later turn.
+        for id in &things.clusters {
+            self.cleaner.database(&Names { cluster: Some(id), ..Names::default() }, turn).await;
+        }
+        for name in &things.tables {
+            self.cleaner.table(name, turn).await;
+        }
+    }
+
+    /// The export of a name of this installation.
+    fn owner(&self, name: &str) -> Option<ExportId> {
+        let (export, of) = owner_of_name(name)?;
+        (of == installation(&self.settings.state_machine)).then_some(export)
+    }
+
+    async fn instances(&self, found: &mut Found) -> Result<(), Error> {
+        let mut instances = self.cleaner.rds.describe_db_instances().into_paginator().items().send();
+        while let Some(instance) = instances.next().await {
+            let instance = instance.map_err(|error| Failure::of(&error).during("list the database instances"))?;
+            let id = instance.db_instance_identifier().unwrap_or_default();
+            if let Some(export) = self.owner(id) {
+                found.entry(export).or_default().instances.insert(id.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    async fn clusters(&self, found: &mut Found) -> Result<(), Error> {
+        let mut clusters = self.cleaner.rds.describe_db_clusters().into_paginator().items().send();
+        while let Some(cluster) = clusters.next().await {
+            let cluster = cluster.map_err(|error| Failure::of(&error).during("list the database clusters"))?;
+            let id = cluster.db_cluster_identifier().unwrap_or_default();
+            if let Some(export) = self.owner(id) {
+                found.entry(export).or_default().clusters.insert(id.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    async fn parameters(&self, found: &mut Found) -> Result<(), Error> {
+        use aws_sdk_ssm::types::ParameterStringFilter;
+        let path = &self.settings.parameter_path;
+        let action = || format!("list the parameters {path}{PREFIX}…");
+        let filter =
+            ParameterStringFilter::builder().key("Name").option("BeginsWith").values(format!("{path}{PREFIX}")).build();
+        let filter =
+            filter.map_err(|error| Error::new(domain::failure::Kind::Internal, format!("{}: {error}", action())))?;
+        let call = self.cleaner.ssm.describe_parameters().parameter_filters(filter);
+        let mut pages = call.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| Failure::of(&error).during(action()))?;
+            for name in page.parameters().iter().filter_map(|parameter| parameter.name()) {
+                if let Some(export) = name.strip_prefix(path.as_str()).and_then(|name| self.owner(name)) {
+                    found.entry(export).or_default().parameters.insert(name.to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn tables(&self, found: &mut Found) -> Result<(), Error> {
+        // Names come in no order that could be relied on, so all are listed: a hundred to a page.
+        let mut tables = self.cleaner.dynamodb.list_tables().into_paginator().items().send();
+        while let Some(name) = tables.next().await {
+            let name = name.map_err(|error| Failure::of(&error).during("list the tables"))?;
+            if let Some(export) = self.owner(&name).filter(|_| name.ends_with("-table")) {
+                found.entry(export).or_default().tables.insert(name);
+            }
+        }
+        Ok(())
+    }
+}

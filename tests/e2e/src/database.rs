@@ -1,0 +1,298 @@
+//! What end-to-end tests of databases begin with: a server that is set up as RDS does it, filled with all that a dump can lose, and its
+//! recovery point; and the comparison with what comes back by the documented commands.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use domain::manifest::{Artifact, DumpContent, Manifest};
+use local_cloud::{DatabaseAccess, DatabaseEngine, DatabaseServer, DatabaseSource, RecoveryPointOptions};
+
+use crate::stack::VAULT;
+use crate::{Settings, System};
+
+/// All that is odd about a PostgreSQL and about a MariaDB, as the worker's own tests fill them.
+const POSTGRES: &str = include_str!("../../../batch-worker/tests/server/postgres.sql");
+const MARIADB: &str = include_str!("../../../batch-worker/tests/server/mariadb.sql");
+/// How exports are restored.
+const DOCUMENTED: &str = include_str!("../../../docs/databases.md");
+
+/// The system, and a recovery point of a database.
+#[derive(Debug)]
+pub struct DatabaseScene {
+    /// The deployed system.
+    pub system: System,
+    /// The recovery point.
+    pub arn: String,
+    source: DatabaseSource,
+    directory: tempfile::TempDir,
+}
+
+/// Whether the engine is one of PostgreSQL's.
+fn is_postgres(engine: DatabaseEngine) -> bool {
+    matches!(engine, DatabaseEngine::Postgres | DatabaseEngine::AuroraPostgresql)
+}
+
+/// The part of a fixture from `begin` on, for the master user that the local cloud has.
+fn fixture(sql: &str, begin: &str) -> Result<String> {
+    let start = sql.find(begin).with_context(|| format!("the fixture has no {begin:?}"))?;
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut text = String::new();
+    let mut rest = &sql[start..];
+    while let Some(at) = rest.find("master") {
+        let (before, after) = (&rest[..at], &rest[at + "master".len()..]);
+        let stands_alone = !before.ends_with(is_word) && !after.starts_with(is_word);
+        text.push_str(before);
+        text.push_str(if stands_alone { DatabaseServer::MASTER_USER } else { "master" });
+        rest = after;
+    }
+    text.push_str(rest);
+    Ok(text)
+}
+
+impl DatabaseScene {
+    /// A system with these settings, and a recovery point of a small database server with everything in it.
+    pub async fn start(engine: DatabaseEngine, settings: Settings) -> Result<Self> {
+        Self::with(engine, settings, RecoveryPointOptions::default(), "").await
+    }
+
+    /// The same with a recovery point that differs from an ordinary one, and with more SQL in the database `shop`.
+    pub async fn with(
+        engine: DatabaseEngine,
+        settings: Settings,
+        options: RecoveryPointOptions,
+        more: &str,
+    ) -> Result<Self> {
+        Self::make(engine, settings, options, true, more).await
+    }
+
+    /// A recovery point of a PostgreSQL server with nothing but this SQL in the database `shop`.
+    pub async fn plain(settings: Settings, options: RecoveryPointOptions, sql: &str) -> Result<Self> {
+        Self::make(DatabaseEngine::Postgres, settings, options, false, sql).await
+    }
+
+    async fn make(
+        engine: DatabaseEngine,
+        settings: Settings,
+        options: RecoveryPointOptions,
+        with_everything: bool,
+        more: &str,
+    ) -> Result<Self> {
+        let directory = tempfile::tempdir().context("make a directory")?;
+        let server = DatabaseServer::create(engine, &directory.path().join("production")).await?;
+        let superuser = server.superuser();
+        if !with_everything {
+            superuser.sql("postgres", "create database shop").await?;
+        } else if is_postgres(engine) {
+            superuser.sql("postgres", &fixture(POSTGRES, "set role master;")?).await?;
+        } else {
+            superuser.sql("", &format!("set names utf8mb4;\n{}", fixture(MARIADB, "create database shop")?)).await?;
+        }
+        if !more.is_empty() {
+            superuser.sql("shop", more).await?;
+        }
+        let source = server.stop().await?.named("orders");
+        let system = System::start(settings).await?;
+        let arn = system.cloud.add_database(VAULT, &source, options)?;
+        Ok(Self { system, arn, source, directory })
+    }
+
+    /// Restores the export into an empty server by the documented commands, and compares all of it with the original.
+    pub async fn assert_exported(&self) -> Result<()> {
+        let manifest = self.system.manifest()?;
+        let files = self.directory.path().join("files");
+        std::fs::create_dir_all(&files)?;
+        for artifact in &manifest.artifacts {
+            self.system.save(&artifact.key, &files.join(&artifact.name))?;
+        }
+        let restored = DatabaseServer::create(self.source.engine, &self.directory.path().join("restored")).await?;
+        let original = DatabaseServer::open(&self.source).await?;
+        let (old, new) = (original.superuser(), restored.superuser());
+        if is_postgres(self.source.engine) {
+            restore_postgres(&manifest, &files, &new)?;
+            compare_postgres(&old, &new)?;
+        } else {
+            restore_mariadb(&manifest, &files, &new)?;
+            compare_mariadb(&old, &new)?;
+        }
+        original.stop().await?;
+        restored.stop().await?;
+        Ok(())
+    }
+
+    /// As [`System::assert_nothing_left`].
+    pub async fn assert_nothing_left(self) -> Result<()> {
+        self.system.assert_nothing_left(&self.arn).await
+    }
+}
+
+/// The commands of the documentation below a heading.
+fn documented(heading: &str) -> Result<&'static str> {
+    let title = format!("### {heading}\n");
+    let (_, section) =
+        DOCUMENTED.split_once(&title).with_context(|| format!("docs/databases.md has no {heading:?}"))?;
+    let (_, block) = section.split_once("```sh\n").with_context(|| format!("{heading:?} has no commands"))?;
+    Ok(block.split_once("```").with_context(|| format!("the commands of {heading:?} do not end"))?.0)
+}
+
+/// Runs documented commands against a server, with these variables.
+fn shell(server: &DatabaseAccess, heading: &str, variables: &[(&str, &Path)]) -> Result<()> {
+    let mut command = server.command("bash", "postgres");
+    command.args(["-euo", "pipefail", "-c", documented(heading)?]);
+    for (name, value) in variables {
+        command.env(name, value);
+    }
+    output(command).map(drop).with_context(|| format!("restore as {heading:?} says"))
+}
+
+fn output(mut command: Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("run {command:?}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {said}", output.status);
+    String::from_utf8(output.stdout).context("the output is no text")
+}
+
+fn restore_postgres(manifest: &Manifest, files: &Path, server: &DatabaseAccess) -> Result<()> {
+    for artifact in &manifest.artifacts {
+        let dump = artifact.dump.as_ref().with_context(|| format!("{} is no dump", artifact.name))?;
+        let file = files.join(&artifact.name);
+        match (dump.content, dump.database.as_deref()) {
+            (DumpContent::Globals, _) => shell(server, "Roles", &[("globals", &file)])?,
+            (DumpContent::Databases, Some("postgres")) => shell(server, "The database postgres", &[("dump", &file)])?,
+            (DumpContent::Databases, _) => shell(server, "A database", &[("dump", &file)])?,
+            (content, _) => anyhow::bail!("{} holds {content:?}", artifact.name),
+        }
+    }
+    Ok(())
+}
+
+/// By `pg_dump` of both sides, which prints every row, object, right and comment; large objects, too.
+fn compare_postgres(old: &DatabaseAccess, new: &DatabaseAccess) -> Result<()> {
+    let list = |server: &DatabaseAccess| {
+        let mut psql = server.command("psql", "postgres");
+        psql.args(["-XAtc", "select datname from pg_database where datallowconn and not datistemplate order by 1"]);
+        output(psql)
+    };
+    let databases = list(old)?;
+    ensure!(databases == list(new)?, "the databases differ");
+    ensure!(databases.contains("shop"), "{databases}");
+    for database in databases.lines().filter(|name| *name != "rdsadmin") {
+        let dump = |server: &DatabaseAccess| {
+            let mut pg_dump = server.command("pg_dump", database);
+            pg_dump.args(["--create", "--no-tablespaces"]);
+            Ok::<_, anyhow::Error>(without_tokens(&output(pg_dump)?))
+        };
+        same(&format!("the database {database}"), &dump(old)?, &dump(new)?)?;
+    }
+    let roles = |server: &DatabaseAccess| {
+        let mut pg_dumpall = server.command("pg_dumpall", "postgres");
+        pg_dumpall.args(["--roles-only", "--no-role-passwords"]);
+        // Who granted it is whoever restores; RDS's own roles have no rights there.
+        let grant =
+            |line: &str| line.split_once(" GRANTED BY ").map_or(line.to_owned(), |(grant, _)| format!("{grant};"));
+        let ours = |line: &String| !line.contains("rds") && !line.starts_with("--") && !line.is_empty();
+        let text = without_tokens(&output(pg_dumpall)?);
+        let lines = text.lines().map(grant).filter(ours);
+        Ok::<_, anyhow::Error>(lines.collect::<Vec<_>>().join("\n"))
+    };
+    same("the roles", &roles(old)?, &roles(new)?)
+}
+
+/// `pg_dump` guards its scripts by a random word.
+fn without_tokens(text: &str) -> String {
+    let is_token = |line: &&str| line.starts_with("\\restrict ") || line.starts_with("\\unrestrict ");
+    text.lines().filter(|line| !is_token(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn restore_mariadb(manifest: &Manifest, files: &Path, server: &DatabaseAccess) -> Result<()> {
+    // An option file says where the server is and how to get in, as a person's would.
+    let options = files.join("client.cnf");
+    let mut text = String::from("[client]\n");
+    for argument in server.command("mariadb", "").get_args() {
+        let argument = argument.to_string_lossy();
+        match argument.strip_prefix("--defaults-file=") {
+            Some(path) => text.insert_str(0, &std::fs::read_to_string(path)?),
+            None => text.extend([argument.trim_start_matches("--"), "\n"]),
+        }
+    }
+    std::fs::write(&options, text)?;
+    // Rights on a table need the table, so the users come last.
+    for (content, heading, variable) in
+        [(DumpContent::Databases, "Databases", "databases"), (DumpContent::Globals, "Users", "users")]
+    {
+        let of = |artifact: &&Artifact| artifact.dump.as_ref().is_some_and(|dump| dump.content == content);
+        let artifact = manifest.artifacts.iter().find(of).with_context(|| format!("nothing holds {content:?}"))?;
+        let file = files.join(&artifact.name);
+        let mut command = Command::new("bash");
+        command.args(["-euo", "pipefail", "-c", documented(heading)?]).env(variable, &file).env("defaults", &options);
+        output(command).with_context(|| format!("restore as {heading:?} says"))?;
+    }
+    Ok(())
+}
+
+/// By `mariadb-dump` of both sides.
+fn compare_mariadb(old: &DatabaseAccess, new: &DatabaseAccess) -> Result<()> {
+    let databases = |server: &DatabaseAccess| {
+        let mut mariadb = server.command("mariadb", "");
+        let system = "'mysql', 'sys', 'information_schema', 'performance_schema'";
+        mariadb.args(["--batch", "--raw", "--skip-column-names", "--execute"]);
+        mariadb.arg(format!(
+            "select schema_name from information_schema.schemata where schema_name not in ({system}) order by 1"
+        ));
+        output(mariadb)
+    };
+    let names = databases(old)?;
+    ensure!(names == databases(new)?, "the databases differ");
+    ensure!(names.contains("shop"), "{names}");
+    let dump = |server: &DatabaseAccess| {
+        let mut dump = server.command("mariadb-dump", "");
+        dump.args(["--routines", "--triggers", "--events", "--hex-blob", "--skip-dump-date", "--skip-extended-insert"]);
+        dump.args(["--default-character-set=utf8mb4", "--databases"]).args(names.lines());
+        output(dump)
+    };
+    same("the databases", &dump(old)?, &dump(new)?)?;
+    let users = |server: &DatabaseAccess| {
+        let mut dump = server.command("mariadb-dump", "");
+        dump.args(["--system=users", "--skip-dump-date", "--insert-ignore"]);
+        output(dump)
+    };
+    let ours = |text: &str| -> String {
+        let is_ours = |line: &&str| line.contains("app") || line.contains("reader") || line.contains("we`");
+        text.lines().filter(is_ours).collect::<Vec<_>>().join("\n")
+    };
+    same("the users", &ours(&users(old)?), &ours(&users(new)?))
+}
+
+/// The first line that differs, where one does.
+fn same(what: &str, old: &str, new: &str) -> Result<()> {
+    if old == new {
+        return Ok(());
+    }
+    let (mut before, mut after) = (old.lines(), new.lines());
+    loop {
+        let (line, other) = (before.next(), after.next());
+        if line != other {
+            anyhow::bail!("{what} differ: {line:?} became {other:?}");
+        }
+        ensure!(line.is_some(), "{what} differ in their line ends");
+    }
+}
+
+/// A directory's files that hold a word, compressed ones as they are and decompressed.
+pub fn files_with(directory: &Path, word: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            for entry in std::fs::read_dir(&path).with_context(|| format!("list {}", path.display()))? {
+                left.push(entry?.path());
+            }
+        } else if path.is_file() {
+            let content = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+            if content.windows(word.len()).any(|window| window == word.as_bytes()) {
+                found.push(path);
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,375 @@
+//! Database servers: real PostgreSQL and MariaDB processes that are set up as RDS sets up its own.
+
+mod access;
+mod mariadb;
+mod postgres;
+mod tls;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::process::{Child, Command};
+
+pub use self::access::DatabaseAccess;
+pub(crate) use self::access::Password;
+use self::access::Way;
+pub(crate) use self::tls::{CERTIFICATE, Certificate};
+use super::engine::{DatabaseEngine, Family};
+use super::snapshot::DatabaseSource;
+use crate::error::{Error, Result};
+use crate::process::{INT, KILL, QUIT, TERM, signal_group};
+
+/// How long a server may take to answer, or to end. It may have to recover, and machines are busy.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// How long a cloud that is dropped waits for its servers.
+const LINGER_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+/// The kernel takes 107 bytes for the path of a socket, of which PostgreSQL adds `/.s.PGSQL.` and a port.
+const LONGEST_SOCKET_DIRECTORY_BYTES: usize = 90;
+
+/// How often a port is tried that somebody else may have taken.
+const ATTEMPTS: u32 = 3;
+
+/// A running database server with RDS's accounts and rights: the one whose backup is made, or an empty one into which an
+/// export is loaded. It listens on a port of 127.0.0.1. Dropping it ends it at once.
+#[derive(Debug)]
+pub struct DatabaseServer {
+    engine: DatabaseEngine,
+    directory: PathBuf,
+    socket: Arc<SocketDirectory>,
+    certificate: Certificate,
+    port: u16,
+    master: String,
+    /// Taken when it is stopped.
+    child: Option<Child>,
+}
+
+impl DatabaseServer {
+    /// The master user that [`DatabaseServer::create`] makes.
+    pub const MASTER_USER: &str = "admin_user";
+    /// Its password.
+    pub const MASTER_PASSWORD: &str = "Production-Password-1";
+
+    /// Makes an empty server in a directory, which is created, and starts it.
+    pub async fn create(engine: DatabaseEngine, directory: &Path) -> Result<Self> {
+        Self::create_for(engine, directory, Self::MASTER_USER, Self::MASTER_PASSWORD).await
+    }
+
+    /// Makes an empty server in a directory, which is created, for a master user, and starts it.
+    pub async fn create_for(engine: DatabaseEngine, directory: &Path, user: &str, password: &str) -> Result<Self> {
+        std::fs::create_dir_all(directory).map_err(Error::file("create", directory))?;
+        let directory = directory.canonicalize().map_err(Error::file("resolve", directory))?;
+        let certificate = Certificate::of(&directory.join("tls"))?;
+        let data = directory.join("data");
+        match engine.family() {
+            Family::Postgres => postgres::initialise(&data).await?,
+            Family::Mariadb => mariadb::initialise(&data).await?,
+        }
+        let server = Self::start(engine, &directory, user, &certificate).await?;
+        let (superuser, password) = (server.superuser(), Password(password.to_owned()));
+        match engine.family() {
+            Family::Postgres => postgres::furnish(&superuser, user, &password).await?,
+            Family::Mariadb => mariadb::furnish(&directory, &superuser, user, &password).await?,
+        }
+        Ok(server)
+    }
+
+    /// Starts a server on what another one left.
+    pub async fn open(source: &DatabaseSource) -> Result<Self> {
+        let certificate = Certificate::of(&source.directory.join("tls"))?;
+        Self::start(source.engine, &source.directory, &source.master_user, &certificate).await
+    }
+
+    /// Starts a server on the data of a directory and waits until it answers.
+    pub(crate) async fn start(
+        engine: DatabaseEngine,
+        directory: &Path,
+        master: &str,
+        certificate: &Certificate,
+    ) -> Result<Self> {
+        let socket = SocketDirectory::of(directory)?;
+        let log = directory.join("server.log");
+        let mut attempt = 1;
+        loop {
+            let port = free_port()?;
+            let mut command = match engine.family() {
+                Family::Postgres => postgres::server(directory, socket.path(), port, certificate)?,
+                Family::Mariadb => mariadb::server(directory, socket.path(), port, certificate),
+            };
+            let output = std::fs::File::create(&log).map_err(Error::file("create", &log))?;
+            let errors = output.try_clone().map_err(Error::file("open", &log))?;
+            let child = command.stdout(Stdio::from(output)).stderr(Stdio::from(errors)).spawn();
+            let failed = |message: String| Error::Program { program: format!("the {engine} server"), message };
+            let mut server = Self {
+                engine,
+                directory: directory.to_owned(),
+                socket: socket.clone(),
+                certificate: certificate.clone(),
+                port,
+                master: master.to_owned(),
+                child: Some(child.map_err(|error| failed(error.to_string()))?),
+            };
+            if server.is_up().await? {
+                return Ok(server);
+            }
+            if attempt == ATTEMPTS {
+                let text = std::fs::read_to_string(&log).unwrap_or_default();
+                let lines: Vec<&str> = text.lines().rev().take(3).collect();
+                return Err(failed(format!("it ended: {}", lines.join("; "))));
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Waits until it answers; `false` when it ended instead.
+    async fn is_up(&mut self) -> Result<bool> {
+        let started = Instant::now();
+        loop {
+            let Some(child) = &mut self.child else { return Ok(false) };
+            let Some(id) = child.id() else { return Ok(false) };
+            if matches!(child.try_wait(), Ok(Some(_))) {
+                return Ok(false);
+            }
+            let ready = match self.engine.family() {
+                Family::Postgres => postgres::is_ready(&self.directory, id),
+                Family::Mariadb => mariadb::is_ready(self.port).await,
+            };
+            if ready {
+                return Ok(true);
+            }
+            if started.elapsed() > LIMIT {
+                return Err(Error::Timeout {
+                    condition: format!("the {} server to answer", self.engine),
+                    seconds: LIMIT.as_secs(),
+                    last: format!("its log is {}", self.directory.join("server.log").display()),
+                });
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Its engine.
+    pub fn engine(&self) -> DatabaseEngine {
+        self.engine
+    }
+
+    /// The directory that holds its data, its socket and its log.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Its address.
+    pub fn host(&self) -> &'static str {
+        "127.0.0.1"
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The certificate that clients trust.
+    pub fn certificate(&self) -> PathBuf {
+        self.certificate.path()
+    }
+
+    /// The way in that only RDS has: `rdsadmin`, by the socket.
+    pub fn superuser(&self) -> DatabaseAccess {
+        let (user, option_file) = match self.engine.family() {
+            Family::Postgres => (postgres::SUPERUSER, None),
+            Family::Mariadb => (mariadb::SUPERUSER, Some(mariadb::option_file(&self.directory))),
+        };
+        DatabaseAccess {
+            family: self.engine.family(),
+            way: Way::Socket { directory: self.socket.path().to_owned(), option_file },
+            port: self.port,
+            user: user.to_owned(),
+        }
+    }
+
+    /// The way of a user: TCP with TLS and a password.
+    pub fn user(&self, user: &str, password: &str) -> DatabaseAccess {
+        DatabaseAccess {
+            family: self.engine.family(),
+            way: Way::Tcp { password: Password(password.to_owned()), certificate: Some(self.certificate.path()) },
+            port: self.port,
+            user: user.to_owned(),
+        }
+    }
+
+    /// The way of the master user, with the password that [`DatabaseServer::create`] gave.
+    pub fn master(&self) -> DatabaseAccess {
+        self.user(&self.master, Self::MASTER_PASSWORD)
+    }
+
+    /// Ends it in good order, as before a backup; what it leaves can become a recovery point, or be opened again.
+    pub async fn stop(mut self) -> Result<DatabaseSource> {
+        self.end(match self.engine.family() {
+            Family::Postgres => INT,
+            Family::Mariadb => TERM,
+        })
+        .await?;
+        Ok(DatabaseSource::new(self.engine, &self.directory, &self.master))
+    }
+
+    /// Ends it at once, as a crash would, and waits until it is gone.
+    pub(crate) async fn crash(mut self) -> Result<()> {
+        self.end(self.crash_signal()).await
+    }
+
+    fn crash_signal(&self) -> i32 {
+        match self.engine.family() {
+            // Its processes do not form one group, and leave memory behind when they are killed.
+            Family::Postgres => QUIT,
+            Family::Mariadb => KILL,
+        }
+    }
+
+    async fn end(&mut self, signal: i32) -> Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        if let Some(id) = child.id() {
+            signal_group(id, signal);
+        }
+        if tokio::time::timeout(LIMIT, child.wait()).await.is_ok() {
+            return Ok(());
+        }
+        if let Some(id) = child.id() {
+            signal_group(id, KILL);
+        }
+        Err(Error::Timeout {
+            condition: format!("the {} server to end", self.engine),
+            seconds: LIMIT.as_secs(),
+            last: format!("its log is {}", self.directory.join("server.log").display()),
+        })
+    }
+}
+
+impl Drop for DatabaseServer {
+    fn drop(&mut self) {
+        if let Some(id) = self.child.as_ref().and_then(Child::id) {
+            signal_group(id, self.crash_signal());
+        }
+    }
+}
+
+/// The directory of a server's socket, which nobody else may enter.
+#[derive(Debug)]
+enum SocketDirectory {
+    Own(PathBuf),
+    /// Removed with the server.
+    Short(tempfile::TempDir),
+}
+
+impl SocketDirectory {
+    /// The one beside the data of a server, or one with a shorter path.
+    fn of(directory: &Path) -> Result<Arc<Self>> {
+        let own = directory.join("socket");
+        if own.as_os_str().len() > LONGEST_SOCKET_DIRECTORY_BYTES {
+            let parent = std::env::temp_dir();
+            let made = tempfile::Builder::new().prefix("db-").tempdir_in(&parent);
+            return made.map(|made| Arc::new(Self::Short(made))).map_err(Error::file("create a directory in", parent));
+        }
+        std::fs::create_dir_all(&own).map_err(Error::file("create", &own))?;
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&own, private).map_err(Error::file("set the mode of", &own))?;
+        Ok(Arc::new(Self::Own(own)))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Own(path) => path,
+            Self::Short(made) => made.path(),
+        }
+    }
+}
+
+/// The SQL that gives the master user of an engine a new password.
+pub(super) fn password_change(engine: DatabaseEngine, user: &str, password: &Password) -> String {
+    match engine.family() {
+        Family::Postgres => postgres::password_change(user, password),
+        Family::Mariadb => mariadb::password_change(user, password),
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> Result<u16> {
+    let address = (Ipv4Addr::LOCALHOST, 0);
+    let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
+    bound.map(|address| address.port()).map_err(|source| Error::Listen { address: "127.0.0.1:0".to_owned(), source })
+}
+
+/// Runs a program that ends by itself.
+async fn run(mut command: Command, name: &str) -> Result<()> {
+    let failed = |message: String| Error::Program { program: name.to_owned(), message };
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let output = output.map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Err(failed(text.trim().to_owned()))
+}
+
+/// Waits until no server has files below a directory.
+pub(super) async fn wait_for_end(directory: &Path) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let left = servers_below(directory);
+        if left.is_empty() {
+            return Ok(());
+        }
+        if started.elapsed() > LIMIT {
+            return Err(Error::Timeout {
+                condition: "database servers to end".to_owned(),
+                seconds: LIMIT.as_secs(),
+                last: format!("the processes {left:?} run"),
+            });
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Waits for the ends of servers that were told to end, where nothing asynchronous can wait.
+pub(super) fn linger(directory: &Path) {
+    let started = Instant::now();
+    while !servers_below(directory).is_empty() && started.elapsed() < LINGER_LIMIT {
+        std::thread::sleep(POLL);
+    }
+}
+
+/// The servers whose files are below a directory.
+fn servers_below(directory: &Path) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let prefix = format!("{}/", directory.display());
+    let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter(|id| {
+        let Ok(line) = std::fs::read(format!("/proc/{id}/cmdline")) else { return false };
+        let line = String::from_utf8_lossy(&line);
+        let mut words = line.split('\0');
+        let program = words.next().unwrap_or_default();
+        ["postgres", "mariadbd"].iter().any(|name| program.ends_with(name)) && words.any(|word| word.contains(&prefix))
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_directory_gets_a_short_socket() {
+        let root = tempfile::tempdir().unwrap();
+        let own = SocketDirectory::of(root.path()).unwrap();
+        assert_eq!(own.path(), root.path().join("socket"));
+        let long = root.path().join("d".repeat(100));
+        let short = SocketDirectory::of(&long).unwrap();
+        assert!(short.path().exists() && short.path().as_os_str().len() <= LONGEST_SOCKET_DIRECTORY_BYTES);
+    }
+}
