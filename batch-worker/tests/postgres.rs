@@ -500,6 +500,7 @@ fn planned(server: &Server) -> (Fake, Vec<String>) {
         password_parameter: "/backup-export/exp-1-db".to_owned(),
         instance_class: "db.t4g.medium".to_owned(),
         storage_type: Some("gp3".to_owned()),
+        iops: None,
         subnet_group: "backup-export".to_owned(),
         security_groups: vec!["sg-1".to_owned()],
     }));

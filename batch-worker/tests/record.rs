@@ -90,6 +90,7 @@ impl World {
             backup_arn: format!("{TABLE}/backup/0154"),
             restore_role_arn: None,
             temporary_table: TEMPORARY.to_owned(),
+            temporary_table_arn: format!("{}/{TEMPORARY}", TABLE.rsplit_once('/').unwrap().0),
         };
         Self::of_table(TableFormat::DynamodbJson, origin)
     }

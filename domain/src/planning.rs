@@ -247,6 +247,15 @@ pub fn plan(
             (pieces, ephemeral)
         }
     };
+    if settings.delete_recovery_point && pieces.iter().any(|piece| piece.source.is_live()) {
+        return refuse(
+            Kind::DeletionRefused,
+            format!(
+                "deletion of {arn} is on, and its live table is to be exported (DYNAMODB_NATIVE is pitr), which is not the backup: set \
+                 DYNAMODB_NATIVE to backup, or DELETE_RECOVERY_POINT to false"
+            ),
+        );
+    }
     let recovery_point = describe(arn, facts, &ephemeral);
     let subject = Subject {
         export_id: &export_id,

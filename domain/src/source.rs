@@ -65,8 +65,11 @@ pub struct DatabaseSource {
     pub password_parameter: String,
     /// Class of the instance.
     pub instance_class: String,
-    /// Storage type of the instance; Aurora has its own.
+    /// Storage type of the instance, where it is not to be the original's; Aurora has its own.
     pub storage_type: Option<String>,
+    /// I/O operations a second, where they are not to be the original's: 0 makes provisioned ones ordinary.
+    #[serde(default)]
+    pub iops: Option<u32>,
     /// The subnet group.
     pub subnet_group: String,
     /// The security groups.
@@ -120,6 +123,8 @@ pub enum TableOrigin {
         restore_role_arn: Option<String>,
         /// Name of the table that is made. Nothing else ever has it.
         temporary_table: String,
+        /// Its ARN: in the account and Region of the vault, which of a copy are not those of the original.
+        temporary_table_arn: String,
     },
     /// The live table, as it was at the backup's time.
     #[serde(rename_all = "camelCase")]
@@ -277,6 +282,11 @@ impl Source {
         }
     }
 
+    /// Whether it is not the recovery point that is exported, but the live resource at its time.
+    pub const fn is_live(&self) -> bool {
+        matches!(self, Self::Table(TableSource { origin: TableOrigin::LiveTable { .. }, .. }))
+    }
+
     /// How it becomes files, in the words of settings and of the catalog.
     pub const fn method(&self) -> &'static str {
         match self {
@@ -306,9 +316,9 @@ impl TableSource {
 
     /// The table that is exported.
     pub fn exported_table_arn(&self) -> String {
-        match (self.temporary_table(), self.table_arn.rsplit_once('/')) {
-            (Some(name), Some((table, _))) => format!("{table}/{name}"),
-            _ => self.table_arn.clone(),
+        match &self.origin {
+            TableOrigin::Backup { temporary_table_arn, .. } => temporary_table_arn.clone(),
+            TableOrigin::LiveTable { .. } => self.table_arn.clone(),
         }
     }
 }
@@ -342,6 +352,7 @@ mod tests {
             backup_arn: "arn:aws:dynamodb:us-east-1:123456789012:table/orders/backup/0154".into(),
             restore_role_arn: None,
             temporary_table: "exp-1-table".into(),
+            temporary_table_arn: "arn:aws:dynamodb:us-east-1:123456789012:table/exp-1-table".into(),
         });
         assert_eq!(backup.exported_table_arn(), "arn:aws:dynamodb:us-east-1:123456789012:table/exp-1-table");
         let live = table(TableOrigin::LiveTable { at: Timestamp::UNIX_EPOCH });

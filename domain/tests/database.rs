@@ -64,7 +64,7 @@ fn database(engine: &str) -> Facts {
         size_gib: 20,
         master_user: "admin_user".into(),
         kms_key_id: None,
-        storage_type: Some("io1".into()),
+        storage_type: Some("gp2".into()),
         orderable: vec![Orderable { class: "db.t4g.medium".into(), storage_types: vec!["gp2".into(), "gp3".into()] }],
     };
     Facts { database: Some(database), ..facts("RDS", &format!("arn:aws:rds:us-east-1:123456789012:{name}")) }
@@ -166,6 +166,37 @@ fn an_instance_is_small_private_and_named_by_the_execution() {
 }
 
 #[test]
+fn provisioned_iops_are_not_paid_for() {
+    let mut facts = database("postgres");
+    facts.database.as_mut().unwrap().storage_type = Some("io1".into());
+    let source = dump(RDS, &facts, &settings(&[NETWORK]));
+    assert_eq!((source.storage_type, source.iops), (None, Some(0)));
+    let mut small = database("postgres");
+    small.database.as_mut().unwrap().size_gib = 5;
+    let source = dump(RDS, &small, &settings(&[NETWORK]));
+    assert_eq!((source.storage_type, source.iops), (None, None));
+}
+
+#[test]
+fn a_copied_backup_is_restored_where_its_vault_is() {
+    let mut copy = table();
+    copy.resource_arn = "arn:aws:dynamodb:eu-west-1:999999999999:table/orders".into();
+    let role = &[("RESTORE_JOB_ROLE_ARN", "arn:aws:iam::123456789012:role/restore")];
+    let Source::Table(source) = source(VAULTED, &copy, &settings(&[role])) else { panic!("not a table") };
+    assert!(
+        source.exported_table_arn().starts_with("arn:aws:dynamodb:us-east-1:123456789012:table/exp-"),
+        "{source:?}"
+    );
+}
+
+#[test]
+fn a_backup_is_not_deleted_for_the_export_of_a_live_table() {
+    let settings = settings(&[&[("DYNAMODB_NATIVE", "pitr"), ("DELETE_RECOVERY_POINT", "true")]]);
+    let refusal = make(TABLE, &table(), &settings).unwrap_err();
+    assert_eq!(refusal.kind, Kind::DeletionRefused);
+}
+
+#[test]
 fn aurora_becomes_a_cluster_with_one_instance_and_a_multi_az_cluster_an_instance() {
     let aurora = dump(CLUSTER, &database("aurora-postgresql"), &settings(&[NETWORK]));
     assert_eq!(aurora.snapshot_kind, SnapshotKind::AuroraCluster);
@@ -192,7 +223,7 @@ fn without_a_class_or_a_snapshot_nothing_is_begun() {
 #[test]
 fn of_a_table_the_backup_itself_is_exported_unless_somebody_says_otherwise() {
     let Source::Table(own) = source(TABLE, &table(), &settings(&[])) else { panic!("not a table") };
-    let TableOrigin::Backup { backup_arn, restore_role_arn: None, temporary_table } = &own.origin else {
+    let TableOrigin::Backup { backup_arn, restore_role_arn: None, temporary_table, .. } = &own.origin else {
         panic!("{own:?}")
     };
     assert_eq!(backup_arn, TABLE);

@@ -240,6 +240,11 @@ impl Cleaner {
         databases::remove(&self.rds, &self.ssm, names, turn).await;
     }
 
+    /// The part of a turn that ends an export task.
+    pub async fn export_task(&self, id: &str, turn: &mut Turn) {
+        databases::cancel_export(&self.rds, id, turn).await;
+    }
+
     /// The part of a turn that removes a table.
     pub async fn table(&self, name: &str, turn: &mut Turn) {
         tables::delete(&self.dynamodb, name, turn).await;

@@ -168,6 +168,9 @@ async fn check(bucket: &Bucket, plan: &Plan) -> Result<(), Error> {
             "it is continuous, and deleting it would stop point-in-time recovery".into(),
         );
     }
+    if plan.units.iter().any(|unit| unit.source.is_live()) {
+        return refuse(Kind::DeletionRefused, "what was exported is the live table, and not the backup".into());
+    }
     if plan.verify == VerifyMode::None {
         return refuse(Kind::DeletionRefused, "its export was not verified".into());
     }

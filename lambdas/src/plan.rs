@@ -8,16 +8,17 @@ mod table;
 
 use aws_sdk_backup::operation::describe_recovery_point::DescribeRecoveryPointOutput;
 use aws_sdk_ec2::types::{Filter, Image as Ec2Image, Snapshot, Tag};
-use domain::arn::{RecoveryPointArn, RecoveryPointKind, account_in};
+use domain::arn::{RecoveryPointArn, RecoveryPointKind, account_in, resource_name};
 use domain::claim::Claim;
 use domain::event::{self, ExportRequest, Input};
 use domain::failure::Kind;
 use domain::id::{ExecutionArn, ExportId, ImageId, InvalidId, SnapshotId};
 use domain::key::EXPORTS;
-use domain::plan::{Decision, Plan};
+use domain::plan::{Decision, Plan, owner_of_name};
 use domain::planning::{self, DeviceFacts, Facts, ImageFacts, SnapshotFacts};
 use domain::recovery_point::Image;
 use domain::settings::Settings;
+use domain::tag::EXPORT_ID;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -73,6 +74,15 @@ impl Planner {
         let Some(facts) = self.facts(&export).await? else {
             return self.without_recovery_point(&export).await;
         };
+        if resource_name(&facts.resource_arn).and_then(owner_of_name).is_some() {
+            return Ok(Decision::Skip {
+                reason: format!(
+                    "{} was restored for an export and is no data of yours: exclude resources tagged {EXPORT_ID} from the backup plan",
+                    facts.resource_arn
+                ),
+                export_id: None,
+            });
+        }
         let plan = planning::plan(&export, &facts, &self.settings, &request.execution, now)?;
         let plan = Plan { started_at: request.started_at, ..plan };
         match claim::take(&self.bucket, &Claim::new(plan, now)).await? {

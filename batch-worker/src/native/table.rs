@@ -63,7 +63,8 @@ pub(super) async fn check(
     let known: BTreeSet<&str> = listed.iter().map(|object| object.key.as_str()).collect();
     let missing: Vec<&str> = files.keys().map(String::as_str).filter(|key| !known.contains(key)).collect();
     tell("its list of files names objects that are not there", &missing)?;
-    let unlisted: Vec<&str> = known.iter().copied().filter(|key| is_data(key) && !files.contains_key(*key)).collect();
+    let unlisted: Vec<&str> =
+        known.iter().copied().filter(|key| is_data(prefix, key) && !files.contains_key(*key)).collect();
     tell("there are data files that its list does not name", &unlisted)?;
 
     let work: Vec<(&Listed, Content)> = listed
@@ -119,8 +120,8 @@ pub(super) async fn check(
 }
 
 /// Whether an object holds items, by its place.
-fn is_data(key: &str) -> bool {
-    key.contains("/data/") && !key.ends_with('/')
+fn is_data(prefix: &str, key: &str) -> bool {
+    key.strip_prefix(prefix).is_some_and(|name| name.contains("data/") && !name.ends_with('/'))
 }
 
 async fn summary(reading: &Reading<'_>, source: &TableSource, prefix: &str, listed: &[Listed]) -> Result<Summary> {
@@ -171,7 +172,8 @@ async fn described(reading: &Reading<'_>, listed: &[Listed], key: &str) -> Resul
     let content = reading.description(listed, key).await?;
     let location = reading.store.locate(key);
     let stem = key.strip_suffix(".json").unwrap_or(key);
-    let beside = [format!("{stem}.md5"), format!("{key}.md5")];
+    // The guide calls them so and so.
+    let beside = [format!("{stem}.md5"), format!("{key}.md5"), format!("{stem}.checksum"), format!("{key}.checksum")];
     let hash = listed
         .iter()
         .find(|object| beside.contains(&object.key))

@@ -122,6 +122,9 @@ fn parquet(
     }
 }
 
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html>
+const LEAST_GP3_GIB: u32 = 20;
+
 fn dump(
     arn: &RecoveryPointArn,
     facts: &DatabaseFacts,
@@ -142,13 +145,9 @@ fn dump(
         );
     };
     let takes = |name: &str| storage_types.iter().any(|known| known == name);
-    let storage_type = match &facts.storage_type {
-        _ if engine.is_aurora() => None,
-        _ if takes("gp3") => Some("gp3".to_owned()),
-        // io1 and io2 would need their IOPS to be paid for.
-        _ if takes("gp2") => Some("gp2".to_owned()),
-        original => original.clone(),
-    };
+    let is_provisioned = facts.storage_type.as_deref().is_some_and(|original| original.starts_with("io"));
+    // The IOPS of io1 and io2 would be taken over, and gp3 takes few; RDS has no gp3 below 20 GiB.
+    let can_be_gp3 = !engine.is_aurora() && !is_provisioned && takes("gp3") && facts.size_gib >= LEAST_GP3_GIB;
     let snapshot_kind = match (facts.is_cluster, engine.is_aurora()) {
         (false, _) => SnapshotKind::Instance,
         (true, false) => SnapshotKind::MultiAzCluster,
@@ -166,7 +165,8 @@ fn dump(
         cluster_id: (snapshot_kind == SnapshotKind::AuroraCluster).then(|| format!("{names}cluster")),
         password_parameter: format!("{}{names}db", options.parameter_path),
         instance_class: class.clone(),
-        storage_type,
+        storage_type: can_be_gp3.then(|| "gp3".to_owned()),
+        iops: is_provisioned.then_some(0),
         subnet_group: options.subnet_group.clone().unwrap_or_default(),
         security_groups: options.security_groups.clone(),
     })

@@ -26,6 +26,12 @@ pub(super) fn piece(arn: &RecoveryPointArn, facts: &Facts, settings: &Settings, 
                 backup_arn: arn.to_string(),
                 restore_role_arn: options.restore_role_arn.clone().filter(|_| in_vault),
                 temporary_table: format!("{names}table"),
+                temporary_table_arn: format!(
+                    "arn:{}:dynamodb:{}:{}:table/{names}table",
+                    arn.partition(),
+                    arn.region(),
+                    facts.vault_account
+                ),
             }
         }
     };

@@ -30,6 +30,10 @@ impl<'a> From<&'a DatabaseSource> for Names<'a> {
     }
 }
 
+/// What RDS answers where it must not be told to delete automated backups: they are AWS Backup's, or no permission tells them from others'.
+/// An instance has none of its own then, and those of a cluster expire within a day.
+const TAKEN_UP: &[&str] = &["InvalidParameterCombination", "AccessDenied", "AccessDeniedException"];
+
 pub(super) async fn remove(rds: &Client, ssm: &aws_sdk_ssm::Client, names: &Names<'_>, turn: &mut Turn) {
     let mut has_instance = false;
     if let Some(id) = names.instance {
@@ -59,16 +63,22 @@ async fn instance(rds: &Client, id: &str, turn: &mut Turn) -> Result<bool, Error
     };
     let status = found.db_instance_status().unwrap_or("unknown");
     if status != "deleting" {
-        let result = rds
-            .delete_db_instance()
-            .db_instance_identifier(id)
-            .skip_final_snapshot(true)
-            // A member of a cluster has no backups of its own, and RDS refuses to be told about them.
-            .set_delete_automated_backups(found.db_cluster_identifier().is_none().then_some(true))
-            .send()
-            .await;
-        match result.map_err(|error| Failure::of(&error)) {
-            Ok(_) => turn.removed.push(format!("database instance {id}")),
+        // A member of a cluster has no backups of its own, and RDS refuses to be told about them.
+        let backups = found.db_cluster_identifier().is_none().then_some(true);
+        let delete = |backups: Option<bool>| {
+            let call = rds.delete_db_instance().db_instance_identifier(id).skip_final_snapshot(true);
+            async move {
+                let result = call.set_delete_automated_backups(backups).send().await;
+                result.map(|_| ()).map_err(|error| Failure::of(&error))
+            }
+        };
+        let result = match delete(backups).await {
+            // A continuous backup plan of the account took it up: those backups are AWS Backup's to delete.
+            Err(failure) if failure.is(TAKEN_UP) && backups.is_some() => delete(Some(false)).await,
+            result => result,
+        };
+        match result {
+            Ok(()) => turn.removed.push(format!("database instance {id}")),
             Err(failure) if failure.is(&["DBInstanceNotFound", "DBInstanceNotFoundFault"]) => return Ok(false),
             // Being made or changed: the next turn sees what it is.
             Err(failure) if failure.is(&["InvalidDBInstanceState", "InvalidDBInstanceStateFault"]) => {}
@@ -85,15 +95,19 @@ async fn cluster(rds: &Client, id: &str, turn: &mut Turn) -> Result<(), Error> {
     };
     let status = found.status().unwrap_or("unknown");
     if status != "deleting" {
-        let result = rds
-            .delete_db_cluster()
-            .db_cluster_identifier(id)
-            .skip_final_snapshot(true)
-            .delete_automated_backups(true)
-            .send()
-            .await;
-        match result.map_err(|error| Failure::of(&error)) {
-            Ok(_) => turn.removed.push(format!("database cluster {id}")),
+        let delete = |backups: bool| {
+            let call = rds.delete_db_cluster().db_cluster_identifier(id).skip_final_snapshot(true);
+            async move {
+                let result = call.delete_automated_backups(backups).send().await;
+                result.map(|_| ()).map_err(|error| Failure::of(&error))
+            }
+        };
+        let result = match delete(true).await {
+            Err(failure) if failure.is(TAKEN_UP) => delete(false).await,
+            result => result,
+        };
+        match result {
+            Ok(()) => turn.removed.push(format!("database cluster {id}")),
             Err(failure) if failure.is(&["DBClusterNotFoundFault", "DBClusterNotFound"]) => return Ok(()),
             Err(failure) if failure.is(&["InvalidDBClusterStateFault", "InvalidDBClusterState"]) => {}
             Err(failure) => return Err(failure.during(format!("delete the database cluster {id}"))),

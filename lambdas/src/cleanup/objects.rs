@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 
 use domain::failure::Failure;
-use domain::key::ERROR;
+use domain::key::{ERROR, NATIVE_LISTING};
+use domain::manifest::Manifest;
 use domain::plan::{Plan, Unit};
+use domain::source::Source;
 
 use super::{Scope, Turn};
 use crate::bucket::{Bucket, Listed};
@@ -67,6 +69,16 @@ pub(super) async fn remove(bucket: &Bucket, plan: &Plan, scope: Scope, turn: &mu
     }
 }
 
+/// Where the objects are that a manifest vouches for.
+async fn native_prefix(bucket: &Bucket, manifest: &str) -> Result<Option<String>, Error> {
+    let Some(object) = bucket.get(manifest).await? else {
+        return Ok(None);
+    };
+    // One that cannot be read vouches for nothing, and nothing is removed by it.
+    let manifest = Manifest::parse(&object.bytes, "").ok();
+    Ok(manifest.and_then(|manifest| manifest.native).map(|native| native.prefix))
+}
+
 async fn find(bucket: &Bucket, unit: &Unit, scope: Scope, found: &mut Found) -> Result<(), Error> {
     for prefix in [&unit.prefix, &unit.index_prefix] {
         found.uploads.extend(bucket.list_uploads(prefix.as_str()).await?);
@@ -78,7 +90,17 @@ async fn find(bucket: &Bucket, unit: &Unit, scope: Scope, found: &mut Found) -> 
     let goes = |object: &Listed| {
         if object.key == last_word { scope.last_words } else { scope.half_objects && !is_finished }
     };
-    found.objects.extend(objects.into_iter().filter(goes));
+    let written_by_aws = match &unit.source {
+        Source::SnapshotExport(_) | Source::Table(_) if is_finished => native_prefix(bucket, &manifest).await?,
+        Source::Volume(_) | Source::Database(_) | Source::SnapshotExport(_) | Source::Table(_) => None,
+    };
+    let listing = unit.prefix.key(NATIVE_LISTING);
+    // AWS wrote it all again for an execution that found the export finished by an earlier one.
+    let is_second = |object: &Listed| {
+        let is_ours = [&manifest, &last_word, &listing].contains(&&object.key);
+        written_by_aws.as_ref().is_some_and(|prefix| !is_ours && !object.key.starts_with(prefix.as_str()))
+    };
+    found.objects.extend(objects.into_iter().filter(|object| goes(object) || is_second(object)));
     if scope.half_objects && !is_finished {
         found.objects.extend(bucket.list(unit.index_prefix.as_str()).await?);
     }

@@ -11,6 +11,9 @@ use super::Planner;
 use crate::aws::Failure;
 use crate::error::Error;
 
+/// The documentation asks for the type of some snapshots even where they are named.
+const KINDS: [Option<&str>; 2] = [None, Some("awsbackup")];
+
 impl Planner {
     /// Adds what RDS says of the snapshot; nothing where RDS does not know it.
     pub(super) async fn database(&self, arn: &RecoveryPointArn, facts: &mut Facts) -> Result<(), Error> {
@@ -34,22 +37,39 @@ impl Planner {
         Ok(())
     }
 
+    /// By its ARN, and if RDS does not know it so, as one of AWS Backup's.
     async fn snapshot(&self, arn: &RecoveryPointArn) -> Result<Option<DbSnapshot>, Error> {
-        let result = self.rds.describe_db_snapshots().db_snapshot_identifier(arn.as_str()).send().await;
-        match result.map_err(|error| Failure::of(&error)) {
-            Ok(output) => Ok(output.db_snapshots.and_then(|found| found.into_iter().next())),
-            Err(failure) if failure.is(&["DBSnapshotNotFound", "DBSnapshotNotFoundFault"]) => Ok(None),
-            Err(failure) => Err(failure.during(format!("describe the snapshot of {arn}"))),
+        for kind in KINDS {
+            let call = self.rds.describe_db_snapshots().db_snapshot_identifier(arn.as_str());
+            let result = call.set_snapshot_type(kind.map(str::to_owned)).send().await;
+            match result.map_err(|error| Failure::of(&error)) {
+                Ok(output) => {
+                    if let Some(found) = output.db_snapshots.and_then(|found| found.into_iter().next()) {
+                        return Ok(Some(found));
+                    }
+                }
+                Err(failure) if failure.is(&["DBSnapshotNotFound", "DBSnapshotNotFoundFault"]) => {}
+                Err(failure) => return Err(failure.during(format!("describe the snapshot of {arn}"))),
+            }
         }
+        Ok(None)
     }
 
     async fn cluster_snapshot(&self, arn: &RecoveryPointArn) -> Result<Option<DbClusterSnapshot>, Error> {
-        let result = self.rds.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(arn.as_str()).send().await;
-        match result.map_err(|error| Failure::of(&error)) {
-            Ok(output) => Ok(output.db_cluster_snapshots.and_then(|found| found.into_iter().next())),
-            Err(failure) if failure.is(&["DBClusterSnapshotNotFoundFault", "DBClusterSnapshotNotFound"]) => Ok(None),
-            Err(failure) => Err(failure.during(format!("describe the cluster snapshot of {arn}"))),
+        for kind in KINDS {
+            let call = self.rds.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(arn.as_str());
+            let result = call.set_snapshot_type(kind.map(str::to_owned)).send().await;
+            match result.map_err(|error| Failure::of(&error)) {
+                Ok(output) => {
+                    if let Some(found) = output.db_cluster_snapshots.and_then(|found| found.into_iter().next()) {
+                        return Ok(Some(found));
+                    }
+                }
+                Err(failure) if failure.is(&["DBClusterSnapshotNotFoundFault", "DBClusterSnapshotNotFound"]) => {}
+                Err(failure) => return Err(failure.during(format!("describe the cluster snapshot of {arn}"))),
+            }
         }
+        Ok(None)
     }
 
     /// The first class of the settings that can be ordered for this version.

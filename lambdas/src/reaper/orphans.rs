@@ -15,6 +15,7 @@ use crate::aws::Failure;
 use crate::bucket::Bucket;
 use crate::cleanup::databases::Names;
 use crate::error::Error;
+use crate::restore::snapshot_export::is_running;
 
 /// What all names begin with.
 const PREFIX: &str = "exp-";
@@ -28,6 +29,7 @@ struct Things {
     clusters: BTreeSet<String>,
     parameters: BTreeSet<String>,
     tables: BTreeSet<String>,
+    export_tasks: BTreeSet<String>,
 }
 
 impl Reaper {
@@ -43,6 +45,7 @@ impl Reaper {
             note(self.instances(&mut found).await);
             note(self.clusters(&mut found).await);
             note(self.parameters(&mut found).await);
+            note(self.export_tasks(&mut found).await);
         }
         if handles(&["DynamoDB"]) {
             note(self.tables(&mut found).await);
@@ -71,6 +74,9 @@ impl Reaper {
         for name in &things.tables {
             self.cleaner.table(name, turn).await;
         }
+        for id in &things.export_tasks {
+            self.cleaner.export_task(id, turn).await;
+        }
     }
 
     /// The export of a name of this installation.
@@ -98,6 +104,18 @@ impl Reaper {
             let id = cluster.db_cluster_identifier().unwrap_or_default();
             if let Some(export) = self.owner(id) {
                 found.entry(export).or_default().clusters.insert(id.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    async fn export_tasks(&self, found: &mut Found) -> Result<(), Error> {
+        let mut tasks = self.cleaner.rds.describe_export_tasks().into_paginator().items().send();
+        while let Some(task) = tasks.next().await {
+            let task = task.map_err(|error| Failure::of(&error).during("list the export tasks"))?;
+            let id = task.export_task_identifier().unwrap_or_default();
+            if let Some(export) = self.owner(id).filter(|_| is_running(&task)) {
+                found.entry(export).or_default().export_tasks.insert(id.to_owned());
             }
         }
         Ok(())

@@ -156,6 +156,7 @@ async fn restore_instance(
     call.db_instance_identifier(&source.instance_id)
         .db_instance_class(&source.instance_class)
         .set_storage_type(source.storage_type.clone())
+        .set_iops(source.iops.and_then(|iops| i32::try_from(iops).ok()))
         .availability_zone(zone.as_str())
         .db_subnet_group_name(&source.subnet_group)
         .set_vpc_security_group_ids(Some(source.security_groups.clone()))

@@ -61,7 +61,7 @@ pub(super) async fn start(
             })?;
             Progress::Exporting { export_arn }
         }
-        TableOrigin::Backup { backup_arn, restore_role_arn, temporary_table } => {
+        TableOrigin::Backup { backup_arn, restore_role_arn, temporary_table, .. } => {
             let restore_job_id = match restore_role_arn {
                 None => {
                     restore(&restorer.dynamodb, backup_arn, temporary_table).await?;
@@ -77,7 +77,7 @@ pub(super) async fn start(
 
 fn refused(failure: Failure, action: String) -> Error {
     // A few restores and exports may run at a time; others end.
-    if failure.is(&["LimitExceededException"]) {
+    if failure.is(&["LimitExceededException", "BackupInUseException"]) {
         return failure.as_kind(Kind::Throttled, action);
     }
     match failure.kind {
@@ -100,7 +100,7 @@ async fn restore(dynamodb: &aws_sdk_dynamodb::Client, backup: &str, table: &str)
     match result.map_err(|error| Failure::of(&error)) {
         Ok(_) => Ok(()),
         // Nothing else ever has its name.
-        Err(failure) if failure.is(&["TableAlreadyExistsException"]) => Ok(()),
+        Err(failure) if failure.is(&["TableAlreadyExistsException", "TableInUseException"]) => Ok(()),
         Err(failure) if failure.is(&["BackupNotFoundException"]) => {
             Err(failure.as_kind(Kind::SourceNotFound, format!("restore {backup} as {table}")))
         }

@@ -46,6 +46,7 @@ fn database(kind: SnapshotKind) -> Plan {
         password_parameter: format!("/backup-export/{}db", names()),
         instance_class: "db.t4g.medium".into(),
         storage_type: Some("gp3".into()),
+        iops: None,
         subnet_group: "private".into(),
         security_groups: vec!["sg-1".into()],
     }))
@@ -77,6 +78,7 @@ fn backup() -> Plan {
         backup_arn: "arn:aws:dynamodb:us-east-1:123456789012:table/orders/backup/0154".into(),
         restore_role_arn: None,
         temporary_table: format!("{}table", names()),
+        temporary_table_arn: format!("arn:aws:dynamodb:us-east-1:123456789012:table/{}table", names()),
     })
 }
 

@@ -170,7 +170,10 @@ fn restore_postgres(manifest: &Manifest, files: &Path, server: &DatabaseAccess) 
 fn compare_postgres(old: &DatabaseAccess, new: &DatabaseAccess) -> Result<()> {
     let list = |server: &DatabaseAccess| {
         let mut psql = server.command("psql", "postgres");
-        psql.args(["-XAtc", "select datname from pg_database where datallowconn and not datistemplate order by 1"]);
+        psql.args([
+            "-XAtc",
+            "select datname from pg_database where datname not in ('template0', 'template1') order by 1",
+        ]);
         output(psql)
     };
     let databases = list(old)?;
@@ -234,7 +237,8 @@ fn restore_mariadb(manifest: &Manifest, files: &Path, server: &DatabaseAccess) -
 fn compare_mariadb(old: &DatabaseAccess, new: &DatabaseAccess) -> Result<()> {
     let databases = |server: &DatabaseAccess| {
         let mut mariadb = server.command("mariadb", "");
-        let system = "'mysql', 'sys', 'information_schema', 'performance_schema'";
+        // `innodb` is empty: what RDS has, too, and left out.
+        let system = "'mysql', 'sys', 'information_schema', 'performance_schema', 'innodb'";
         mariadb.args(["--batch", "--raw", "--skip-column-names", "--execute"]);
         mariadb.arg(format!(
             "select schema_name from information_schema.schemata where schema_name not in ({system}) order by 1"

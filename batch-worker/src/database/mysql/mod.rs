@@ -47,6 +47,10 @@ struct Facts {
     databases: Vec<(String, u64)>,
 }
 
+/// Some events that the server runs by itself.
+const EVENTS: &str = "select hex(concat(event_schema, '.', event_name)) from information_schema.events \
+    where @@global.event_scheduler = 'ON' and status = 'ENABLED' order by 1 limit 4;";
+
 /// Some columns that are computed, of tables of users.
 const GENERATED: &str = "select hex(concat(c.table_schema, '.', c.table_name, '.', c.column_name)) from information_schema.columns c \
     join information_schema.tables t using (table_schema, table_name) \
@@ -69,6 +73,7 @@ pub(super) async fn dump(dumping: &Dumping<'_>, engine: Engine, harvest: &mut Ha
             ),
         ));
     }
+    dumping.blocking(refuse_events).await?;
     if engine != Engine::Mariadb {
         dumping.blocking(refuse_generated).await?;
     }
@@ -94,7 +99,10 @@ pub(super) async fn dump(dumping: &Dumping<'_>, engine: Engine, harvest: &mut Ha
     if chosen.is_empty() {
         harvest.notes.push("the server has no databases of its users".to_owned());
     } else {
-        let tool = chosen.iter().fold(dumping.session.login.mysql("mariadb-dump", DUMP), Tool::argument);
+        // Rows of the past are rows; only MariaDB has them.
+        let history: &[&str] = if facts.is_mariadb { &["--dump-history"] } else { &[] };
+        let tool = dumping.session.login.mysql("mariadb-dump", &[history, DUMP].concat());
+        let tool = chosen.iter().fold(tool, Tool::argument);
         let job = Job {
             stem: names.stem(&["databases"]),
             format: DumpFormat::Sql,
@@ -124,6 +132,24 @@ fn refuse_generated(session: &Session) -> Result<()> {
              backup-export:method to parquet on the database",
             session.login.address(),
             columns.join(", ")
+        ),
+    ))
+}
+
+/// Events that run in the restored copy change it before it is dumped: what a nightly event purges would be gone with the recovery point.
+fn refuse_events(session: &Session) -> Result<()> {
+    let rows = query(session, EVENTS)?.map_err(|ended| ended.error("look for events"))?;
+    let events: Vec<String> = rows.iter().filter_map(|row| unhexed(row.first()?)).collect();
+    if events.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::DumpFailed,
+        format!(
+            "{} runs events ({} …), which may have changed the restored copy already: set the tag backup-export:method to parquet on \
+             the database, or back it up with the events disabled",
+            session.login.address(),
+            events.join(", ")
         ),
     ))
 }

@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::pipeline::Harvest;
 
 pub(super) const PACKAGE: &str = "postgresql-client";
-/// The database of RDS's own, which nobody else may connect to.
-const RDS_DATABASE: &str = "rdsadmin";
+/// What every server has, and the database of RDS's own, which nobody else may connect to. Other templates are somebody's data.
+const SYSTEM: &[&str] = &["template0", "template1", "rdsadmin"];
 /// Version 14 knows `pg_read_all_data`.
 const READ_ALL_DATA: u32 = 140_000;
 /// Compressing is our part.
@@ -41,7 +41,7 @@ pub(super) async fn dump(dumping: &Dumping<'_>, harvest: &mut Harvest) -> Result
     let (chosen, closed): (Vec<Database>, Vec<Database>) = facts
         .databases
         .iter()
-        .filter(|database| !database.is_template && database.name != RDS_DATABASE)
+        .filter(|database| !SYSTEM.contains(&database.name.as_str()))
         .cloned()
         .partition(|database| database.allows_connections);
     // Left out, it would be gone with the recovery point.

@@ -31,7 +31,6 @@ pub(super) struct Facts {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Database {
     pub(super) name: String,
-    pub(super) is_template: bool,
     pub(super) allows_connections: bool,
     pub(super) size_bytes: u64,
 }
@@ -68,7 +67,7 @@ select json_build_object(
   'version', split_part(current_setting('server_version'), ' ', 1),
   'version_number', current_setting('server_version_num')::int,
   'databases', (select json_agg(json_build_object(
-      'name', datname, 'is_template', datistemplate, 'allows_connections', datallowconn,
+      'name', datname, 'allows_connections', datallowconn,
       'size_bytes', case when has_database_privilege(oid, 'connect') then pg_database_size(oid) else 0 end)
     order by datname collate \"C\") from pg_database));";
 
