@@ -75,8 +75,11 @@ async fn an_archived_recovery_point_is_refused_with_the_remedy() -> Result<()> {
 async fn other_types_are_refused_by_name() -> Result<()> {
     let scene = Scene::start(Settings::default()).await?;
     for (arn, resource_type) in [
-        ("arn:aws:rds:us-east-1:123456789012:snapshot:awsbackup:job-1", "RDS"),
         ("arn:aws:backup:us-east-1:123456789012:recovery-point:1ab2-34", "EFS"),
+        ("arn:aws:backup:us-east-1:123456789012:recovery-point:1ab2-35", "S3"),
+        ("arn:aws:backup:us-east-1:123456789012:recovery-point:1ab2-36", "FSx"),
+        ("arn:aws:backup:us-east-1:123456789012:recovery-point:1ab2-37", "Redshift"),
+        ("arn:aws:backup:us-east-1:123456789012:recovery-point:continuous:db-1", "RDS"),
         ("arn:aws:quantum:us-east-1:123456789012:thing/1", "Quantum"),
     ] {
         let options = RecoveryPointOptions {
@@ -85,7 +88,8 @@ async fn other_types_are_refused_by_name() -> Result<()> {
             ..Default::default()
         };
         scene.system.cloud.add_recovery_point(VAULT, arn, options)?;
-        refused(&scene, &hand_start(arn, VAULT), "UnsupportedResourceType", &[arn]).await?;
+        refused(&scene, &hand_start(arn, VAULT), "UnsupportedResourceType", &[arn, "the recovery point is kept"])
+            .await?;
     }
     scene.assert_nothing_left().await
 }
