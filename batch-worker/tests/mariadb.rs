@@ -50,6 +50,16 @@ impl World {
         Manifest::parse(&std::fs::read(self.destination().join("manifest.json")).unwrap(), "").unwrap()
     }
 
+    /// An option file by which root gets into a server, as a person's would.
+    fn option_file(&self, server: &Server) -> String {
+        let path = self.directory.path().join("defaults");
+        let secret = PASSWORD.replace('\\', "\\\\").replace('"', "\\\"");
+        let text =
+            format!("[client]\nprotocol=tcp\nhost=127.0.0.1\nport={}\nuser=root\npassword=\"{secret}\"\n", server.port);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
     fn verify(&self) -> Output {
         run(&["verify", &format!("file://{}/manifest.json", self.destination().display())], &[])
     }
@@ -137,15 +147,8 @@ fn everything_comes_back_by_the_documented_commands() {
     report(&world.verify());
 
     let other = Server::mariadb();
-    let defaults = world.directory.path().join("defaults");
-    let secret = PASSWORD.replace('\\', "\\\\").replace('"', "\\\"");
-    std::fs::write(
-        &defaults,
-        format!("[client]\nprotocol=tcp\nhost=127.0.0.1\nport={}\nuser=root\npassword=\"{secret}\"\n", other.port),
-    )
-    .unwrap();
+    let defaults = world.option_file(&other);
     let path = |name: &str| world.destination().join(name).display().to_string();
-    let defaults = defaults.display().to_string();
     follow("Databases", &[("databases", &path("databases.sql.gz")), ("defaults", &defaults)]);
     follow("Users", &[("users", &path("users.sql.gz")), ("defaults", &defaults)]);
     let after = portrait(&other);
@@ -169,6 +172,32 @@ fn the_same_databases_give_the_same_bytes() {
     std::fs::remove_dir_all(world.destination()).unwrap();
     report(&world.export(&world.server.password_file(), &[]));
     assert!(first == (read("users.sql.gz"), read("databases.sql.gz")));
+}
+
+#[test]
+fn a_server_that_runs_events_is_not_dumped() {
+    let world = World::new();
+    world.server.mariadb_sql("root", "set global event_scheduler = on;");
+    let (code, error) = failure(&world.export(&world.server.password_file(), &[]));
+    assert_eq!(code, 76, "{error}");
+    assert!(error.contains("shop.nightly") && error.contains("parquet"), "{error}");
+}
+
+#[test]
+fn rows_of_the_past_come_back() {
+    let world = World::new();
+    let sql = "create table shop.versioned (id int primary key, price int) with system versioning;
+        insert into shop.versioned values (1, 10); update shop.versioned set price = 20;";
+    world.server.mariadb_sql("root", sql);
+    report(&world.export(&world.server.password_file(), &[]));
+    report(&world.verify());
+    let again = Server::mariadb();
+    let dump = world.destination().join("databases.sql.gz");
+    follow("Databases", &[("databases", dump.to_str().unwrap()), ("defaults", &world.option_file(&again))]);
+    let all = "select id, price, row_start, row_end from shop.versioned for system_time all order by row_end;";
+    let rows = world.server.mariadb_sql("root", all);
+    assert_eq!(rows.lines().count(), 2, "{rows}");
+    assert_eq!(again.mariadb_sql("root", all), rows);
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl Server {
         let port = free_port();
         let process = as_nobody("mariadbd")
             .args(["--no-defaults", "--bind-address=127.0.0.1", "--character-set-server=utf8mb4"])
-            .args(["--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", "--event-scheduler=ON"])
+            .args(["--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", "--event-scheduler=OFF"])
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--socket={}", directory.path().join("socket").display()))
             .arg(format!("--pid-file={}", directory.path().join("pid").display()))
