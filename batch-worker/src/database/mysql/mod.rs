@@ -51,6 +51,10 @@ struct Facts {
 const EVENTS: &str = "select hex(concat(event_schema, '.', event_name)) from information_schema.events \
     where @@global.event_scheduler = 'ON' and status = 'ENABLED' order by 1 limit 4;";
 
+/// Some tables that keep their past.
+const VERSIONED: &str = "select hex(concat(table_schema, '.', table_name)) from information_schema.tables \
+    where table_type = 'SYSTEM VERSIONED' order by 1 limit 4;";
+
 /// Some columns that are computed, of tables of users.
 const GENERATED: &str = "select hex(concat(c.table_schema, '.', c.table_name, '.', c.column_name)) from information_schema.columns c \
     join information_schema.tables t using (table_schema, table_name) \
@@ -74,6 +78,7 @@ pub(super) async fn dump(dumping: &Dumping<'_>, engine: Engine, harvest: &mut Ha
         ));
     }
     dumping.blocking(refuse_events).await?;
+    dumping.blocking(refuse_versioned).await?;
     if engine != Engine::Mariadb {
         dumping.blocking(refuse_generated).await?;
     }
@@ -99,10 +104,7 @@ pub(super) async fn dump(dumping: &Dumping<'_>, engine: Engine, harvest: &mut Ha
     if chosen.is_empty() {
         harvest.notes.push("the server has no databases of its users".to_owned());
     } else {
-        // Rows of the past are rows; only MariaDB has them.
-        let history: &[&str] = if facts.is_mariadb { &["--dump-history"] } else { &[] };
-        let tool = dumping.session.login.mysql("mariadb-dump", &[history, DUMP].concat());
-        let tool = chosen.iter().fold(tool, Tool::argument);
+        let tool = chosen.iter().fold(dumping.session.login.mysql("mariadb-dump", DUMP), Tool::argument);
         let job = Job {
             stem: names.stem(&["databases"]),
             format: DumpFormat::Sql,
@@ -150,6 +152,24 @@ fn refuse_events(session: &Session) -> Result<()> {
              the database, or back it up with the events disabled",
             session.login.address(),
             events.join(", ")
+        ),
+    ))
+}
+
+/// Rows of the past are rows, and the tool leaves them out.
+fn refuse_versioned(session: &Session) -> Result<()> {
+    let rows = query(session, VERSIONED)?.map_err(|ended| ended.error("look for system-versioned tables"))?;
+    let tables: Vec<String> = rows.iter().filter_map(|row| unhexed(row.first()?)).collect();
+    if tables.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::DumpFailed,
+        format!(
+            "{} has system-versioned tables ({} …), whose past rows would not be in a dump: set the tag backup-export:method to \
+             parquet on the database",
+            session.login.address(),
+            tables.join(", ")
         ),
     ))
 }
