@@ -102,6 +102,8 @@ fn portrait(server: &Server) -> String {
         "`odd ``name``; --`.`t ``x```",
         "shop.numbers",
         "shop.cheap",
+        "(select id, secret, what from shop.hidden) hidden",
+        "(select id, secret from shop.hidden_one) hidden_one",
     ] {
         portrait.push_str(&server.mariadb_sql("root", &format!("select * from {table} order by 1;")));
     }
@@ -137,6 +139,8 @@ fn everything_comes_back_by_the_documented_commands() {
     let expected = [
         ("`odd ``name``; --`.`t ``x```", 2),
         ("shop.child", 2),
+        ("shop.hidden", 3),
+        ("shop.hidden_one", 1),
         ("shop.items", 5),
         ("shop.many", 3000),
         ("shop.nothing", 0),

@@ -503,6 +503,7 @@ fn planned(server: &Server) -> (Fake, Vec<String>) {
         iops: None,
         subnet_group: "backup-export".to_owned(),
         security_groups: vec!["sg-1".to_owned()],
+        parameter_group: None,
     }));
     fake.lock().parameters.insert("/backup-export/exp-1-db".to_owned(), PASSWORD.to_owned());
     claim(&fake, plan.clone());

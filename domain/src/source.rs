@@ -74,6 +74,24 @@ pub struct DatabaseSource {
     pub subnet_group: String,
     /// The security groups.
     pub security_groups: Vec<String>,
+    /// The parameter group that is made for it, where the engine's usual one would let the copy change before it is dumped.
+    #[serde(default)]
+    pub parameter_group: Option<ParameterGroup>,
+}
+
+/// A parameter group: of the cluster where there is one, else of the instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParameterGroup {
+    /// Its name. Nothing else ever has it.
+    pub name: String,
+    /// What RDS calls the engine's major version, `mysql8.0`.
+    pub family: String,
+}
+
+impl ParameterGroup {
+    /// What it says, and nothing else: that events of the original do not run in the copy.
+    pub const PARAMETERS: [(&'static str, &'static str); 1] = [("event_scheduler", "OFF")];
 }
 
 /// A snapshot that RDS exports.

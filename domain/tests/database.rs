@@ -209,6 +209,28 @@ fn aurora_becomes_a_cluster_with_one_instance_and_a_multi_az_cluster_an_instance
 }
 
 #[test]
+fn what_runs_events_by_itself_gets_a_parameter_group() {
+    let group = |arn: &str, engine: &str, version: &str| {
+        let mut facts = database(engine);
+        facts.database.as_mut().unwrap().engine_version = version.into();
+        let source = dump(arn, &facts, &settings(&[NETWORK]));
+        assert!(source.parameter_group.as_ref().is_none_or(|group| group.name == source.instance_id));
+        source.parameter_group.map(|group| group.family)
+    };
+    for (arn, engine, version, family) in [
+        (RDS, "mysql", "8.0.39", Some("mysql8.0")),
+        (RDS, "mysql", "8.4.3", Some("mysql8.4")),
+        (CLUSTER, "aurora-mysql", "8.0.mysql_aurora.3.07.1", Some("aurora-mysql8.0")),
+        (RDS, "mysql", "5.7.44-rds.20240408", None),
+        (CLUSTER, "aurora-mysql", "5.7.mysql_aurora.2.11.3", None),
+        (RDS, "mariadb", "10.11.9", None),
+        (RDS, "postgres", "15.7", None),
+    ] {
+        assert_eq!(group(arn, engine, version).as_deref(), family, "{engine} {version}");
+    }
+}
+
+#[test]
 fn without_a_class_or_a_snapshot_nothing_is_begun() {
     let mut facts = database("mariadb");
     facts.database.as_mut().unwrap().orderable.clear();

@@ -12,20 +12,47 @@ use crate::error::Error;
 /// How long Step Functions may take to know an execution that it has begun, with a wide margin. `DescribeExecution` is eventually consistent.
 const SETTLED: SignedDuration = SignedDuration::from_mins(10);
 
+/// What has become of an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It works.
+    Running,
+    /// It does not; when it stopped, where Step Functions still knows.
+    Ended(Option<Timestamp>),
+}
+
 /// Whether `execution`, which was at work at `seen_at`, still runs. Its history is kept for ninety days: one that is not known any more ended long ago. One that
 /// is not known *yet* must not be taken for dead.
+pub async fn life(
+    client: &Client,
+    execution: &ExecutionArn,
+    seen_at: Timestamp,
+    now: Timestamp,
+) -> Result<Life, Error> {
+    let result = client.describe_execution().execution_arn(execution.as_str()).send().await;
+    match result.map_err(|error| Failure::of(&error)) {
+        Ok(output) if matches!(output.status, ExecutionStatus::Running | ExecutionStatus::PendingRedrive) => {
+            Ok(Life::Running)
+        }
+        Ok(output) => {
+            let at = output.stop_date.and_then(|date| Timestamp::from_second(date.secs()).ok());
+            Ok(Life::Ended(at))
+        }
+        Err(failure) if failure.is(&["ExecutionDoesNotExist"]) => {
+            Ok(if now.duration_since(seen_at) < SETTLED { Life::Running } else { Life::Ended(None) })
+        }
+        Err(failure) => Err(failure.during(format!("describe the execution {execution}"))),
+    }
+}
+
+/// Whether it works, as [`life`] knows it.
 pub async fn is_running(
     client: &Client,
     execution: &ExecutionArn,
     seen_at: Timestamp,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    let result = client.describe_execution().execution_arn(execution.as_str()).send().await;
-    match result.map_err(|error| Failure::of(&error)) {
-        Ok(output) => Ok(matches!(output.status, ExecutionStatus::Running | ExecutionStatus::PendingRedrive)),
-        Err(failure) if failure.is(&["ExecutionDoesNotExist"]) => Ok(now.duration_since(seen_at) < SETTLED),
-        Err(failure) => Err(failure.during(format!("describe the execution {execution}"))),
-    }
+    Ok(life(client, execution, seen_at, now).await? == Life::Running)
 }
 
 /// `STATE_MACHINE_ARN`, which must be the ARN of one.

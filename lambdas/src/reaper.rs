@@ -12,16 +12,17 @@ use domain::id::{AccountId, BucketName, ExecutionArn};
 use domain::key::CLAIMS;
 use domain::settings::{Environment, InvalidSettings};
 use domain::tag;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::bucket::Bucket;
+use crate::claim;
 use crate::cleanup::{Cleaner, Scope, Turn};
 use crate::error::Error;
+use crate::executions::{self, Life};
 use crate::metric::{Emitter, Metric};
 use crate::volume::{tag_of, tagged};
-use crate::{claim, executions};
 
 /// The environment of the reaper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +37,12 @@ pub struct Settings {
     pub resource_types: Vec<String>,
     /// `DATABASE_PARAMETER_PATH`.
     pub parameter_path: String,
+    /// `SETTLE_SECONDS`: how long after its end an execution's calls may still take effect.
+    pub settle: SignedDuration,
 }
+
+/// Twice as long as a Lambda may take, whose call was under way when its execution was stopped.
+const SETTLE_SECONDS: u32 = 120;
 
 impl Settings {
     /// Reads and checks all of them.
@@ -48,6 +54,7 @@ impl Settings {
         let resource_types = env.names("RESOURCE_TYPES");
         let resource_types = resource_types.unwrap_or_else(|| ["RDS", "Aurora", "DynamoDB"].map(str::to_owned).into());
         let parameter_path = domain::settings::parameter_path(&mut env);
+        let settle = env.number("SETTLE_SECONDS", 0, 3_600).unwrap_or(SETTLE_SECONDS);
         let settings = (|| {
             Some(Self {
                 bucket: bucket?,
@@ -55,6 +62,7 @@ impl Settings {
                 state_machine: state_machine?,
                 resource_types,
                 parameter_path,
+                settle: SignedDuration::from_secs(settle.into()),
             })
         })();
         env.finish(settings)
@@ -158,11 +166,18 @@ impl Reaper {
         if sweep.only.as_ref().is_some_and(|only| *only != execution) || !self.is_ours(&execution) {
             return Ok(());
         }
-        if executions::is_running(&self.sfn, &execution, claim.claimed_at, sweep.now).await? {
-            sweep.running.insert(execution, claim.plan.started_at);
-            return Ok(());
+        let ended_at = match executions::life(&self.sfn, &execution, claim.claimed_at, sweep.now).await? {
+            Life::Running => {
+                sweep.running.insert(execution, claim.plan.started_at);
+                return Ok(());
+            }
+            Life::Ended(at) => at,
+        };
+        let mut turn = self.cleaner.turn(&claim.plan, SCOPE).await;
+        // A task of AWS's own that is begun after this look writes where nobody would look again.
+        if turn.is_clean() && ended_at.is_some_and(|at| sweep.now.duration_since(at) < self.settings.settle) {
+            turn.remaining.push("what its last calls may have begun".to_owned());
         }
-        let turn = self.cleaner.turn(&claim.plan, SCOPE).await;
         let is_clean = turn.is_clean();
         sweep.turns.insert(execution.clone(), turn);
         if is_clean {

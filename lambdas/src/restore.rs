@@ -4,6 +4,7 @@
 //! `Turn`; the waiting, the deadline and the commands of the worker are the same for all.
 
 pub mod database;
+pub mod parameter_group;
 pub(crate) mod snapshot_export;
 pub(crate) mod table;
 pub mod volume;

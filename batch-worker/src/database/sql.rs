@@ -225,10 +225,11 @@ impl SqlCounter {
                 self.head.pop();
                 self.state = State::CommentBegins;
             }
-            b'\n' if self.is_insert() => {
+            // Where the columns are named, because some are invisible, the first row begins on the same line.
+            b'\n' | b'(' if self.is_insert() => {
                 self.table = self.table_of("INTO ")?;
                 self.head.clear();
-                self.line_end = 0;
+                self.line_end = if byte == b'(' { byte } else { 0 };
                 self.state = State::Rows;
             }
             b' ' if self.head == b"DELIMITER" => {
@@ -378,6 +379,12 @@ INSERT INTO `odd ``name``; --` (`id`, `b`) VALUES
 INSERT INTO `odd ``name``; --` (`id`, `b`) VALUES
 (4,0x00);
 UNLOCK TABLES;
+CREATE TABLE `hidden` (
+  `VALUES (` int(11) INVISIBLE
+);
+INSERT INTO `hidden` (`id`, `VALUES (`) VALUES (5,1),
+(6,NULL);
+INSERT INTO `hidden` (`id`, `VALUES (`) VALUES (7,'(');
 CREATE TABLE `empty` (
   `id` int(11)
 );
@@ -406,8 +413,8 @@ DELIMITER ;
     #[test]
     fn rows_and_objects_are_counted_and_bodies_of_routines_are_not_taken_for_them() {
         let contents = count(std::iter::once(DUMP.as_bytes().to_vec())).unwrap();
-        assert_eq!(contents.objects, 5);
-        let tables = [("shop.`odd ``name``; --`", 4), ("shop.empty", 0)];
+        assert_eq!(contents.objects, 6);
+        let tables = [("shop.`odd ``name``; --`", 4), ("shop.empty", 0), ("shop.hidden", 3)];
         assert_eq!(contents.tables, tables.map(|(name, rows)| (name.to_owned(), rows)).into());
     }
 

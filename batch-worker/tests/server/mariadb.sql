@@ -32,6 +32,11 @@ insert into items (name, raw_bytes, doc, feeling, bits, place) values
   ('ünïcödé 🦆', 0x5c, '[]', 'sad', null, null),
   ('', null, null, null, null, null);
 create table many (id int primary key, what text) as select seq as id, repeat(md5(seq), 20) as what from seq_1_to_3000;
+create table hidden (id int primary key, secret int invisible default 5, what text);
+insert into hidden (id, secret, what) values (1, 7, 'a'), (2, null, 'values (');
+insert into hidden (id, what) values (3, 'b');
+create table hidden_one (id int primary key, secret int invisible);
+insert into hidden_one (id, secret) values (1, 9);
 create table nothing (id int);
 create table child (id int primary key, item bigint, constraint of_item foreign key (item) references items (id) on delete cascade);
 insert into child values (1, 1), (2, null);

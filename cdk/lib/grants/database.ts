@@ -16,6 +16,8 @@ export function databaseGrants(installation: Installation, databases: Databases)
   const snapshots = [ofInstances, ofClusters];
   const instances = [rds("db", "exp-*-db")];
   const clusters = [rds("cluster", "exp-*-cluster")];
+  // Named as what is started with them.
+  const groups = [rds("pg", "exp-*-db"), rds("cluster-pg", "exp-*-db")];
   const { created, creating } = installation;
   const passwords = [passwordArns(installation)];
   /** Has to be permitted beside the server itself. */
@@ -26,6 +28,7 @@ export function databaseGrants(installation: Installation, databases: Databases)
   });
   const keys = installation.sourceKeys("rds", ["kms:DescribeKey", "kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"]);
   const why = "a read that finds what is there: names and states of databases, none of their contents";
+  const listing = "a read that finds what was left behind: names of parameter groups";
   const looking: Permission[] = [
     { actions: ["rds:DescribeDBInstances"], resources: [rds("db", "*")], why },
     { actions: ["rds:DescribeDBClusters"], resources: [rds("cluster", "*")], why },
@@ -41,6 +44,7 @@ export function databaseGrants(installation: Installation, databases: Databases)
     ...looking,
     { actions: ["rds:DeleteDBInstance"], resources: instances, conditions: created },
     { actions: ["rds:DeleteDBCluster"], resources: clusters, conditions: created },
+    { actions: ["rds:DeleteDBParameterGroup", "rds:DeleteDBClusterParameterGroup"], resources: groups, conditions: created },
     tasks,
     {
       actions: ["rds:CancelExportTask"],
@@ -59,6 +63,10 @@ export function databaseGrants(installation: Installation, databases: Databases)
       describing("rds:DescribeOrderableDBInstanceOptions"),
     ],
     startRestore: [
+      // So that no event of the original runs in the copy.
+      { actions: ["rds:CreateDBParameterGroup", "rds:CreateDBClusterParameterGroup", "rds:AddTagsToResource"], resources: groups, conditions: creating },
+      { actions: ["rds:ModifyDBParameterGroup", "rds:ModifyDBClusterParameterGroup"], resources: groups, conditions: created },
+      { actions: ["rds:DescribeDBParameters", "rds:DescribeDBClusterParameters"], resources: groups },
       { actions: ["rds:RestoreDBInstanceFromDBSnapshot", "rds:AddTagsToResource"], resources: instances, conditions: creating },
       { actions: ["rds:RestoreDBClusterFromSnapshot", "rds:AddTagsToResource"], resources: clusters, conditions: creating },
       // Of a Multi-AZ cluster an instance is made.
@@ -84,7 +92,11 @@ export function databaseGrants(installation: Installation, databases: Databases)
     exporter: [{ actions: ["ssm:GetParameter"], resources: passwords }, ...decrypting],
     verifier: decrypting,
     cleanup,
-    reaper: [describing("ssm:DescribeParameters")],
+    reaper: [
+      describing("ssm:DescribeParameters"),
+      { actions: ["rds:DescribeDBParameterGroups"], resources: [rds("pg", "*")], why: listing },
+      { actions: ["rds:DescribeDBClusterParameterGroups"], resources: [rds("cluster-pg", "*")], why: listing },
+    ],
     deletion: deletion(installation, ofInstances, ofClusters),
   };
 }

@@ -4,7 +4,7 @@ use super::{DatabaseFacts, Facts, Orderable, Piece, Refusal, refuse};
 use crate::arn::{RecoveryPointArn, resource_name};
 use crate::failure::Kind;
 use crate::settings::{DatabaseMethod, DatabaseSettings, Settings};
-use crate::source::{DatabaseSource, Engine, SnapshotExportSource, SnapshotKind, Source};
+use crate::source::{DatabaseSource, Engine, ParameterGroup, SnapshotExportSource, SnapshotKind, Source};
 use crate::tag::METHOD;
 
 /// How a database becomes files.
@@ -169,5 +169,17 @@ fn dump(
         iops: is_provisioned.then_some(0),
         subnet_group: options.subnet_group.clone().unwrap_or_default(),
         security_groups: options.security_groups.clone(),
+        parameter_group: parameter_group(engine, &facts.engine_version, names),
     })
+}
+
+/// MySQL runs events from version 8 on, unless it is told not to. Older ones, and MariaDB, run them only where somebody said so, in a group that a
+/// restored copy does not have.
+fn parameter_group(engine: Engine, version: &str, names: &str) -> Option<ParameterGroup> {
+    let (major, rest) = version.split_once('.')?;
+    let (Engine::Mysql | Engine::AuroraMysql, 8..) = (engine, major.parse::<u32>().ok()?) else {
+        return None;
+    };
+    let minor = rest.split('.').next()?;
+    Some(ParameterGroup { name: format!("{names}db"), family: format!("{engine}{major}.{minor}") })
 }

@@ -1,4 +1,4 @@
-//! Databases of an execution, found by their derived names: instance, then cluster, then the password. And export tasks of RDS.
+//! Databases of an execution, found by their derived names: instance, then cluster, then parameter group, and the password. And export tasks of RDS.
 
 use aws_sdk_rds::Client;
 use domain::source::DatabaseSource;
@@ -7,6 +7,7 @@ use super::Turn;
 use crate::aws::Failure;
 use crate::error::Error;
 use crate::restore::database::{find_cluster, find_instance};
+use crate::restore::parameter_group::{self, Scope};
 use crate::restore::snapshot_export;
 
 /// The names of what is restored for one database. Nothing else ever has them.
@@ -16,6 +17,8 @@ pub struct Names<'a> {
     pub instance: Option<&'a str>,
     /// The cluster.
     pub cluster: Option<&'a str>,
+    /// The parameter group.
+    pub parameter_group: Option<(Scope, &'a str)>,
     /// The parameter that holds the password.
     pub parameter: Option<&'a str>,
 }
@@ -25,6 +28,7 @@ impl<'a> From<&'a DatabaseSource> for Names<'a> {
         Self {
             instance: Some(&source.instance_id),
             cluster: source.cluster_id.as_deref(),
+            parameter_group: source.parameter_group.as_ref().map(|group| (Scope::of(source), group.name.as_str())),
             parameter: Some(&source.password_parameter),
         }
     }
@@ -35,25 +39,30 @@ impl<'a> From<&'a DatabaseSource> for Names<'a> {
 const TAKEN_UP: &[&str] = &["InvalidParameterCombination", "AccessDenied", "AccessDeniedException"];
 
 pub(super) async fn remove(rds: &Client, ssm: &aws_sdk_ssm::Client, names: &Names<'_>, turn: &mut Turn) {
-    let mut has_instance = false;
+    // Each waits until nothing uses it any more: a cluster with an instance cannot be deleted, nor the group of either.
+    let mut is_used = false;
     if let Some(id) = names.instance {
-        match instance(rds, id, turn).await {
-            Ok(is_there) => has_instance = is_there,
-            Err(error) => {
-                has_instance = true;
-                turn.errors.push(error);
-            }
-        }
+        is_used |= is_there(instance(rds, id, turn).await, turn);
     }
-    // A cluster with instances cannot be deleted.
-    if let (Some(id), false) = (names.cluster, has_instance) {
-        let result = cluster(rds, id, turn).await;
+    if let (Some(id), false) = (names.cluster, is_used) {
+        is_used |= is_there(cluster(rds, id, turn).await, turn);
+    }
+    if let (Some((scope, name)), false) = (names.parameter_group, is_used) {
+        let result = group(rds, scope, name, turn).await;
         turn.note(result);
     }
     if let Some(name) = names.parameter {
         let result = parameter(ssm, name, turn).await;
         turn.note(result);
     }
+}
+
+/// What could not be looked at is there, for all that is known.
+fn is_there(result: Result<bool, Error>, turn: &mut Turn) -> bool {
+    result.unwrap_or_else(|error| {
+        turn.errors.push(error);
+        true
+    })
 }
 
 /// Whether there is one still.
@@ -89,9 +98,10 @@ async fn instance(rds: &Client, id: &str, turn: &mut Turn) -> Result<bool, Error
     Ok(true)
 }
 
-async fn cluster(rds: &Client, id: &str, turn: &mut Turn) -> Result<(), Error> {
+/// Whether there is one still.
+async fn cluster(rds: &Client, id: &str, turn: &mut Turn) -> Result<bool, Error> {
     let Some(found) = find_cluster(rds, id).await? else {
-        return Ok(());
+        return Ok(false);
     };
     let status = found.status().unwrap_or("unknown");
     if status != "deleting" {
@@ -108,12 +118,25 @@ async fn cluster(rds: &Client, id: &str, turn: &mut Turn) -> Result<(), Error> {
         };
         match result {
             Ok(()) => turn.removed.push(format!("database cluster {id}")),
-            Err(failure) if failure.is(&["DBClusterNotFoundFault", "DBClusterNotFound"]) => return Ok(()),
+            Err(failure) if failure.is(&["DBClusterNotFoundFault", "DBClusterNotFound"]) => return Ok(false),
             Err(failure) if failure.is(&["InvalidDBClusterStateFault", "InvalidDBClusterState"]) => {}
             Err(failure) => return Err(failure.during(format!("delete the database cluster {id}"))),
         }
     }
     turn.remaining.push(format!("database cluster {id} ({status})"));
+    Ok(true)
+}
+
+async fn group(rds: &Client, scope: Scope, name: &str, turn: &mut Turn) -> Result<(), Error> {
+    match parameter_group::delete(rds, scope, name).await {
+        Ok(true) => turn.removed.push(format!("parameter group {name}")),
+        Ok(false) => {}
+        // RDS takes it for used for a while after its server is gone.
+        Err(failure) if failure.is(&["InvalidDBParameterGroupState"]) => {
+            turn.remaining.push(format!("parameter group {name} (in use)"));
+        }
+        Err(failure) => return Err(failure.during(format!("delete the parameter group {name}"))),
+    }
     Ok(())
 }
 

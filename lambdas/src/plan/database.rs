@@ -13,6 +13,27 @@ use crate::error::Error;
 
 /// The documentation asks for the type of some snapshots even where they are named.
 const KINDS: [Option<&str>; 2] = [None, Some("awsbackup")];
+const NOT_FOUND: &[&str] =
+    &["DBSnapshotNotFound", "DBSnapshotNotFoundFault", "DBClusterSnapshotNotFoundFault", "DBClusterSnapshotNotFound"];
+
+/// A snapshot by its ARN, and if RDS does not know it so, as one of AWS Backup's.
+async fn find<T>(
+    arn: &RecoveryPointArn,
+    describe: impl AsyncFn(Option<String>) -> Result<Vec<T>, Failure>,
+) -> Result<Option<T>, Error> {
+    for kind in KINDS {
+        match describe(kind.map(str::to_owned)).await {
+            Ok(found) => {
+                if let Some(found) = found.into_iter().next() {
+                    return Ok(Some(found));
+                }
+            }
+            Err(failure) if failure.is(NOT_FOUND) => {}
+            Err(failure) => return Err(failure.during(format!("describe the snapshot of {arn}"))),
+        }
+    }
+    Ok(None)
+}
 
 impl Planner {
     /// Adds what RDS says of the snapshot; nothing where RDS does not know it.
@@ -37,39 +58,22 @@ impl Planner {
         Ok(())
     }
 
-    /// By its ARN, and if RDS does not know it so, as one of AWS Backup's.
     async fn snapshot(&self, arn: &RecoveryPointArn) -> Result<Option<DbSnapshot>, Error> {
-        for kind in KINDS {
+        find(arn, async |kind| {
             let call = self.rds.describe_db_snapshots().db_snapshot_identifier(arn.as_str());
-            let result = call.set_snapshot_type(kind.map(str::to_owned)).send().await;
-            match result.map_err(|error| Failure::of(&error)) {
-                Ok(output) => {
-                    if let Some(found) = output.db_snapshots.and_then(|found| found.into_iter().next()) {
-                        return Ok(Some(found));
-                    }
-                }
-                Err(failure) if failure.is(&["DBSnapshotNotFound", "DBSnapshotNotFoundFault"]) => {}
-                Err(failure) => return Err(failure.during(format!("describe the snapshot of {arn}"))),
-            }
-        }
-        Ok(None)
+            let output = call.set_snapshot_type(kind).send().await.map_err(|error| Failure::of(&error))?;
+            Ok(output.db_snapshots.unwrap_or_default())
+        })
+        .await
     }
 
     async fn cluster_snapshot(&self, arn: &RecoveryPointArn) -> Result<Option<DbClusterSnapshot>, Error> {
-        for kind in KINDS {
+        find(arn, async |kind| {
             let call = self.rds.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(arn.as_str());
-            let result = call.set_snapshot_type(kind.map(str::to_owned)).send().await;
-            match result.map_err(|error| Failure::of(&error)) {
-                Ok(output) => {
-                    if let Some(found) = output.db_cluster_snapshots.and_then(|found| found.into_iter().next()) {
-                        return Ok(Some(found));
-                    }
-                }
-                Err(failure) if failure.is(&["DBClusterSnapshotNotFoundFault", "DBClusterSnapshotNotFound"]) => {}
-                Err(failure) => return Err(failure.during(format!("describe the cluster snapshot of {arn}"))),
-            }
-        }
-        Ok(None)
+            let output = call.set_snapshot_type(kind).send().await.map_err(|error| Failure::of(&error))?;
+            Ok(output.db_cluster_snapshots.unwrap_or_default())
+        })
+        .await
     }
 
     /// The first class of the settings that can be ordered for this version.

@@ -15,6 +15,7 @@ use crate::aws::Failure;
 use crate::bucket::Bucket;
 use crate::cleanup::databases::Names;
 use crate::error::Error;
+use crate::restore::parameter_group::Scope;
 use crate::restore::snapshot_export::is_running;
 
 /// What all names begin with.
@@ -27,6 +28,7 @@ type Found = BTreeMap<ExportId, Things>;
 struct Things {
     instances: BTreeSet<String>,
     clusters: BTreeSet<String>,
+    parameter_groups: BTreeSet<(Scope, String)>,
     parameters: BTreeSet<String>,
     tables: BTreeSet<String>,
     export_tasks: BTreeSet<String>,
@@ -44,6 +46,8 @@ impl Reaper {
         if handles(&["RDS", "Aurora"]) {
             note(self.instances(&mut found).await);
             note(self.clusters(&mut found).await);
+            note(self.instance_parameter_groups(&mut found).await);
+            note(self.cluster_parameter_groups(&mut found).await);
             note(self.parameters(&mut found).await);
             note(self.export_tasks(&mut found).await);
         }
@@ -67,9 +71,13 @@ impl Reaper {
         for names in instances.chain(parameters) {
             self.cleaner.database(&names, turn).await;
         }
-        // A cluster with an instance is refused, and goes in a later turn.
+        // A cluster with an instance is refused, as is a group that something uses, and goes in a later turn.
         for id in &things.clusters {
             self.cleaner.database(&Names { cluster: Some(id), ..Names::default() }, turn).await;
+        }
+        for (scope, name) in &things.parameter_groups {
+            let parameter_group = Some((*scope, name.as_str()));
+            self.cleaner.database(&Names { parameter_group, ..Names::default() }, turn).await;
         }
         for name in &things.tables {
             self.cleaner.table(name, turn).await;
@@ -107,6 +115,30 @@ impl Reaper {
             }
         }
         Ok(())
+    }
+
+    async fn instance_parameter_groups(&self, found: &mut Found) -> Result<(), Error> {
+        let mut groups = self.cleaner.rds.describe_db_parameter_groups().into_paginator().items().send();
+        while let Some(group) = groups.next().await {
+            let group = group.map_err(|error| Failure::of(&error).during("list the parameter groups"))?;
+            self.note_group(found, Scope::Instance, group.db_parameter_group_name().unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    async fn cluster_parameter_groups(&self, found: &mut Found) -> Result<(), Error> {
+        let mut groups = self.cleaner.rds.describe_db_cluster_parameter_groups().into_paginator().items().send();
+        while let Some(group) = groups.next().await {
+            let group = group.map_err(|error| Failure::of(&error).during("list the cluster parameter groups"))?;
+            self.note_group(found, Scope::Cluster, group.db_cluster_parameter_group_name().unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    fn note_group(&self, found: &mut Found, scope: Scope, name: &str) {
+        if let Some(export) = self.owner(name) {
+            found.entry(export).or_default().parameter_groups.insert((scope, name.to_owned()));
+        }
     }
 
     async fn export_tasks(&self, found: &mut Found) -> Result<(), Error> {

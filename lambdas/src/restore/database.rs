@@ -11,7 +11,7 @@ use domain::plan::{Plan, Restored, Unit};
 use domain::source::{DatabaseSource, SnapshotKind};
 use serde::{Deserialize, Serialize};
 
-use super::{Restorer, Turn};
+use super::{Restorer, Turn, parameter_group};
 use crate::aws::Failure;
 use crate::error::Error;
 
@@ -87,6 +87,9 @@ pub(super) async fn start(
     unit: &Unit,
     source: &DatabaseSource,
 ) -> Result<super::Progress, Error> {
+    if let Some(group) = &source.parameter_group {
+        parameter_group::make(rds, source, group, rds_tags(plan, unit)).await?;
+    }
     if let Some(cluster) = &source.cluster_id {
         restore_cluster(rds, plan, unit, source, cluster).await?;
         let zone = plan.placements.first().map(|placement| placement.availability_zone.clone());
@@ -155,6 +158,7 @@ async fn restore_instance(
     };
     call.db_instance_identifier(&source.instance_id)
         .db_instance_class(&source.instance_class)
+        .set_db_parameter_group_name(source.parameter_group.as_ref().map(|group| group.name.clone()))
         .set_storage_type(source.storage_type.clone())
         .set_iops(source.iops.and_then(|iops| i32::try_from(iops).ok()))
         .availability_zone(zone.as_str())
@@ -209,6 +213,7 @@ async fn restore_cluster(
         .snapshot_identifier(&source.snapshot_arn)
         .engine(source.engine.name())
         .engine_version(&source.engine_version)
+        .set_db_cluster_parameter_group_name(source.parameter_group.as_ref().map(|group| group.name.clone()))
         .db_subnet_group_name(&source.subnet_group)
         .set_vpc_security_group_ids(Some(source.security_groups.clone()))
         .port(source.engine.port().into())
@@ -226,7 +231,7 @@ async fn restore_cluster(
     }
 }
 
-fn refused(failure: Failure, source: &DatabaseSource, action: String) -> Error {
+pub(super) fn refused(failure: Failure, source: &DatabaseSource, action: String) -> Error {
     if failure.is(&["DBSnapshotNotFound", "DBSnapshotNotFoundFault", "DBClusterSnapshotNotFoundFault"]) {
         return failure.as_kind(Kind::SourceNotFound, action);
     }
@@ -234,7 +239,12 @@ fn refused(failure: Failure, source: &DatabaseSource, action: String) -> Error {
         return failure.as_kind(Kind::RecoveryPointNotUsable, action);
     }
     // Other exports delete their instances soon: worth waiting for, unlike a wrong parameter.
-    let quota = ["InstanceQuotaExceeded", "StorageQuotaExceeded", "DBClusterQuotaExceededFault"];
+    let quota = [
+        "InstanceQuotaExceeded",
+        "StorageQuotaExceeded",
+        "DBClusterQuotaExceededFault",
+        "DBParameterGroupQuotaExceeded",
+    ];
     if failure.is(&quota) {
         return failure.as_kind(
             Kind::Throttled,

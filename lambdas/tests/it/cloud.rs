@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) removed_queues: BTreeSet<String>,
     /// Status of the recovery point; absent when there is none.
     pub(crate) recovery_point: Option<String>,
+    /// Of what it is.
+    pub(crate) resource_arn: String,
     /// The vault that AWS Backup names.
     pub(crate) vault: String,
     /// Whether a deletion leaves the recovery point in this status.
@@ -49,6 +51,8 @@ pub(crate) struct State {
     pub(crate) metrics: Vec<Value>,
     /// Execution ARN to status.
     pub(crate) executions: BTreeMap<String, String>,
+    /// When those stopped that did, in seconds.
+    pub(crate) stopped_at: Option<i64>,
     /// XML of DescribeSnapshots' items.
     pub(crate) snapshots: String,
     /// Account that owns the bucket.
@@ -91,6 +95,7 @@ impl Cloud {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Mutex::new(State {
             recovery_point: Some("COMPLETED".into()),
+            resource_arn: "arn:aws:ec2:us-east-1:123456789012:volume/vol-0aaaaaaaaaaaaaaaa".into(),
             vault: "Default".into(),
             bucket_owner: "123456789012".into(),
             snapshots: snapshot_xml("completed", "standard"),

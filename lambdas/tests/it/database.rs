@@ -7,16 +7,19 @@ use backup_export_lambdas::reaper::{self, Reaper};
 use backup_export_lambdas::restore::{Request, Restore, State};
 use domain::claim::Claim;
 use domain::failure::{CaughtError, Kind};
+use domain::key::NATIVE_LISTING;
+use domain::manifest::{Manifest, Native, SmallObject};
 use domain::plan::{Plan, Unit};
 use domain::source::{
-    DatabaseSource, Engine, SnapshotExportSource, SnapshotKind, Source, TableFormat, TableOrigin, TableSource,
+    DatabaseSource, Engine, ParameterGroup, SnapshotExportSource, SnapshotKind, Source, TableFormat, TableOrigin,
+    TableSource,
 };
 use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::cleanup::cleaner;
 use crate::cloud::Cloud;
-use crate::sample::{now, plan};
+use crate::sample::{manifest, now, plan};
 
 const SNAPSHOT: &str = "arn:aws:rds:us-east-1:123456789012:snapshot:awsbackup:job-1f2e";
 
@@ -49,7 +52,19 @@ fn database(kind: SnapshotKind) -> Plan {
         iops: None,
         subnet_group: "private".into(),
         security_groups: vec!["sg-1".into()],
+        parameter_group: None,
     }))
+}
+
+/// The same of MySQL, which needs a parameter group.
+fn mysql(kind: SnapshotKind) -> Plan {
+    let mut plan = database(kind);
+    if let Source::Database(source) = &mut plan.units[0].source {
+        let engine = if source.cluster_id.is_some() { Engine::AuroraMysql } else { Engine::Mysql };
+        let group = ParameterGroup { name: source.instance_id.clone(), family: format!("{engine}8.0") };
+        *source = DatabaseSource { engine, parameter_group: Some(group), ..source.clone() };
+    }
+    plan
 }
 
 fn parquet() -> Plan {
@@ -132,6 +147,40 @@ async fn an_instance_is_private_tagged_and_made_once() {
     }
     let tags: Vec<&String> = call.iter().filter(|(key, _)| key.starts_with("Tags.")).map(|(_, value)| value).collect();
     assert!(tags.iter().any(|tag| *tag == plan.execution.as_str()), "{tags:?}");
+}
+
+#[tokio::test]
+async fn a_server_with_events_starts_with_a_group_that_keeps_them_from_running() {
+    for (kind, create, restore) in [
+        (SnapshotKind::Instance, "CreateDBParameterGroup", "RestoreDBInstanceFromDBSnapshot"),
+        (SnapshotKind::AuroraCluster, "CreateDBClusterParameterGroup", "RestoreDBClusterFromSnapshot"),
+    ] {
+        let cloud = Cloud::new();
+        let plan = mysql(kind);
+        cloud.lose_answer(&format!("rds:{create}"));
+        cloud.edit(|state| state.databases.late_changes = 1);
+        let error = cloud.restorer().start(request(&plan, None)).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Unavailable, "{error}");
+        assert!(said(&cloud, restore).is_empty(), "restored before the group says what it must");
+        start(&cloud, &plan).await;
+        start(&cloud, &plan).await;
+        assert_eq!(
+            cloud.edit(|state| state.databases.parameter_groups.clone()),
+            [(format!("{}db", names()), true)].into()
+        );
+        let made = &said(&cloud, create)[0];
+        assert!(made["DBParameterGroupFamily"].ends_with("mysql8.0"), "{made:?}");
+        assert!(made.contains_key("Tags.Tag.1.Key"), "{made:?}");
+        let called = &said(&cloud, restore)[0];
+        assert!(
+            called
+                .iter()
+                .any(|(field, value)| field.ends_with("ParameterGroupName") && *value == format!("{}db", names()))
+        );
+        // What is set is not set again: a group that is in use may refuse it.
+        let changes = said(&cloud, &create.replace("Create", "Modify")).len();
+        assert_eq!(changes, 2, "one was late");
+    }
 }
 
 #[tokio::test]
@@ -370,6 +419,47 @@ async fn instance_then_cluster_then_nothing_is_left() {
 }
 
 #[tokio::test]
+async fn a_parameter_group_goes_after_what_uses_it() {
+    for kind in [SnapshotKind::Instance, SnapshotKind::AuroraCluster] {
+        let cloud = Cloud::new();
+        let plan = mysql(kind);
+        cloud.edit(|state| {
+            let databases = &mut state.databases;
+            databases.instances.insert(format!("{}db", names()), "available".into());
+            if kind == SnapshotKind::AuroraCluster {
+                databases.clusters.insert(format!("{}cluster", names()), "available".into());
+            }
+            databases.parameter_groups.insert(format!("{}db", names()), true);
+            databases.parameter_groups.insert("production".into(), true);
+        });
+        let (cleanup, _) = clean(&cloud, &plan).await;
+        assert_eq!(cleanup.state, cleanup::State::Done, "{cleanup:?}");
+        assert!(cleanup.removed.contains(&format!("parameter group {}db", names())), "{:?}", cleanup.removed);
+        assert_eq!(cloud.edit(|state| state.databases.parameter_groups.clone()), [("production".into(), true)].into());
+    }
+}
+
+#[tokio::test]
+async fn automated_backups_that_are_not_ours_to_delete_keep_nothing_from_going() {
+    for code in ["InvalidParameterCombination", "AccessDenied"] {
+        let cloud = Cloud::new();
+        let plan = mysql(SnapshotKind::AuroraCluster);
+        cloud.edit(|state| {
+            let databases = &mut state.databases;
+            databases.keeps_backups = Some(code);
+            databases.instances.insert(format!("{}db", names()), "available".into());
+            databases.clusters.insert(format!("{}cluster", names()), "available".into());
+        });
+        let (cleanup, _) = clean(&cloud, &plan).await;
+        assert_eq!(cleanup.state, cleanup::State::Done, "{cleanup:?}");
+        assert!(cloud.edit(|state| state.databases.instances.is_empty() && state.databases.clusters.is_empty()));
+        let asked: Vec<_> =
+            said(&cloud, "DeleteDBCluster").iter().map(|call| call["DeleteAutomatedBackups"].clone()).collect();
+        assert_eq!(asked, ["true", "false"]);
+    }
+}
+
+#[tokio::test]
 async fn what_aws_still_writes_is_ended_or_waited_for() {
     let cloud = Cloud::new();
     let plan = parquet();
@@ -394,6 +484,37 @@ async fn what_aws_still_writes_is_ended_or_waited_for() {
     assert_eq!(clean(&cloud, &plan).await.0.state, cleanup::State::Done);
 }
 
+#[tokio::test]
+async fn what_aws_wrote_a_second_time_goes_and_what_the_manifest_vouches_for_stays() {
+    for plan in [parquet(), backup()] {
+        let cloud = Cloud::new();
+        cloud.put(&plan.claim_key, Claim::new(plan.clone(), now()).to_json());
+        let prefix = &plan.units[0].prefix;
+        let mut manifest = Manifest::parse(manifest().as_bytes(), "").unwrap();
+        let listing = SmallObject { key: prefix.key(NATIVE_LISTING), ..manifest.artifacts[0].index.clone() };
+        manifest.artifacts.clear();
+        manifest.native = Some(Native {
+            format: "parquet".into(),
+            export: "first".into(),
+            prefix: prefix.key("first/"),
+            objects: 1,
+            bytes: 4,
+            items: 1,
+            tables: Vec::new(),
+            listing,
+        });
+        cloud.put(&plan.units[0].manifest_key(), manifest.to_json());
+        let first = [NATIVE_LISTING, "first/1.parquet"].map(|name| prefix.key(name));
+        let second = ["first-not/1.parquet", "second/1.parquet", "second/_SUCCESS"].map(|name| prefix.key(name));
+        first.iter().chain(&second).for_each(|key| cloud.put(key, "rows"));
+        let (cleanup, _) = clean(&cloud, &plan).await;
+        assert_eq!(cleanup.state, cleanup::State::Done);
+        assert_eq!(cleanup.removed, second.map(|key| format!("object {key}")));
+        assert!(first.iter().all(|key| cloud.object(key).is_some()), "{:?}", cloud.keys());
+        assert!(cloud.object(&plan.units[0].manifest_key()).is_some());
+    }
+}
+
 async fn reap(cloud: &Cloud) -> Result<reaper::Report, Error> {
     let settings = reaper::Settings {
         bucket: plan().bucket,
@@ -401,6 +522,7 @@ async fn reap(cloud: &Cloud) -> Result<reaper::Report, Error> {
         state_machine: "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export".into(),
         resource_types: ["RDS", "DynamoDB"].map(str::to_owned).into(),
         parameter_path: "/backup-export/".into(),
+        settle: SignedDuration::from_mins(2),
     };
     let sfn = aws_sdk_sfn::Client::new(&cloud.config());
     let metrics = Emitter::new(|_| {});
@@ -419,6 +541,10 @@ async fn what_came_after_its_cleanup_is_found_by_its_name() {
         databases.instances.insert("production".into(), "available".into());
         databases.parameters.insert(format!("/backup-export/{}db", names()), "secret".into());
         databases.parameters.insert("/backup-export/by-hand".into(), "secret".into());
+        databases.parameter_groups.insert(format!("{}db", names()), true);
+        databases.parameter_groups.insert("production".into(), true);
+        databases.tasks.insert(format!("{}parquet", names()), "IN_PROGRESS".into());
+        databases.tasks.insert("by-hand".into(), "IN_PROGRESS".into());
         databases.tables.insert(format!("{}table", names()), "ACTIVE".into());
         databases.tables.insert("orders".into(), "ACTIVE".into());
     });
@@ -434,5 +560,8 @@ async fn what_came_after_its_cleanup_is_found_by_its_name() {
         assert_eq!(databases.instances.keys().collect::<Vec<_>>(), [&elsewhere, "production"]);
         assert_eq!(databases.parameters.keys().collect::<Vec<_>>(), ["/backup-export/by-hand"]);
         assert_eq!(databases.tables.keys().collect::<Vec<_>>(), ["orders"]);
+        assert_eq!(databases.parameter_groups.keys().collect::<Vec<_>>(), ["production"]);
+        assert_eq!(databases.tasks[&format!("{}parquet", names())], "CANCELED");
+        assert_eq!(databases.tasks["by-hand"], "IN_PROGRESS");
     });
 }

@@ -155,6 +155,17 @@ async fn a_late_event_of_a_deleted_recovery_point_is_skipped_when_it_was_exporte
 }
 
 #[tokio::test]
+async fn what_was_restored_for_an_export_is_not_exported() {
+    let cloud = Cloud::new();
+    // A backup plan that takes all volumes may take it, too.
+    let restored = format!("arn:aws:rds:us-east-1:123456789012:db:{}db", plan().job_name_prefix());
+    cloud.edit(|state| state.resource_arn = restored);
+    let reason = skipped(decide(&cloud, "run-1").await.unwrap());
+    assert!(reason.contains("was restored for an export") && reason.contains("backup-export:export-id"), "{reason}");
+    assert_eq!(cloud.keys(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn what_cannot_be_exported_is_refused_before_anything_is_written() {
     type Change = Box<dyn Fn(&Cloud)>;
     let cases: Vec<(Kind, &str, Change)> = vec![

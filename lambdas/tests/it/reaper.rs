@@ -18,6 +18,7 @@ async fn reap_at(cloud: &Cloud, event: Value, at: Timestamp) -> Result<Report, E
         state_machine: "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export".into(),
         resource_types: ["EBS", "EC2"].map(str::to_owned).into(),
         parameter_path: "/backup-export/".into(),
+        settle: SignedDuration::from_mins(2),
     };
     let sfn = aws_sdk_sfn::Client::new(&cloud.config());
     let metrics = Emitter::new({
@@ -63,6 +64,22 @@ async fn a_dead_execution_is_cleaned_up_after_and_its_claim_released() {
     reap_all(&cloud, json!({})).await;
     cloud.edit(|state| assert!(state.volumes.is_empty() && state.uploads.is_empty() && state.objects.is_empty()));
     assert_eq!(reap(&cloud, json!({})).await.unwrap(), Report::default());
+}
+
+#[tokio::test]
+async fn the_claim_stays_until_no_call_of_the_execution_can_be_under_way() {
+    let cloud = Cloud::new();
+    let plan = plan();
+    cloud.put(&plan.claim_key, claim_of("dead").to_json());
+    status(&cloud, "dead", "ABORTED");
+    cloud.edit(|state| state.stopped_at = Some(now().as_second()));
+    let after = |seconds| now() + SignedDuration::from_secs(seconds);
+    let error = reap_at(&cloud, json!({}), after(119)).await.unwrap_err();
+    assert_eq!(error.kind, Kind::StillCleaning, "{error}");
+    // It came after the first look, and nobody but the holder of the claim would look there again.
+    cloud.put(&plan.units[0].prefix.key("late.parquet"), "half");
+    reap_at(&cloud, json!({}), after(121)).await.unwrap();
+    assert_eq!(cloud.keys(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -66,9 +66,14 @@ impl DatabaseScene {
         Self::make(engine, settings, options, true, more).await
     }
 
-    /// A recovery point of a PostgreSQL server with nothing but this SQL in the database `shop`.
-    pub async fn plain(settings: Settings, options: RecoveryPointOptions, sql: &str) -> Result<Self> {
-        Self::make(DatabaseEngine::Postgres, settings, options, false, sql).await
+    /// A recovery point of a server with nothing but this SQL in the database `shop`.
+    pub async fn plain(
+        engine: DatabaseEngine,
+        settings: Settings,
+        options: RecoveryPointOptions,
+        sql: &str,
+    ) -> Result<Self> {
+        Self::make(engine, settings, options, false, sql).await
     }
 
     async fn make(
@@ -82,7 +87,8 @@ impl DatabaseScene {
         let server = DatabaseServer::create(engine, &directory.path().join("production")).await?;
         let superuser = server.superuser();
         if !with_everything {
-            superuser.sql("postgres", "create database shop").await?;
+            let anywhere = if is_postgres(engine) { "postgres" } else { "" };
+            superuser.sql(anywhere, "create database shop").await?;
         } else if is_postgres(engine) {
             superuser.sql("postgres", &fixture(POSTGRES, "set role master;")?).await?;
         } else {

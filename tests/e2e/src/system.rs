@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -26,6 +26,8 @@ pub struct Settings {
     pub cloud: Options,
     /// `DELETE_RECOVERY_POINT=true` and the like.
     pub environment: BTreeMap<String, String>,
+    /// Where jobs look for programs, instead of where this process does.
+    pub job_path: Option<PathBuf>,
     /// Seconds after which an execution is timed out, instead of what the state machine says.
     pub root_timeout_seconds: Option<u64>,
 }
@@ -52,6 +54,11 @@ impl System {
         let mut stack = stack::stack(&settings.cloud, &settings.environment)?;
         if let Some(machine) = &mut stack.state_machine {
             machine.timeout_seconds = settings.root_timeout_seconds;
+        }
+        if let Some(path) = &settings.job_path {
+            for definition in &mut stack.job_definitions {
+                definition.environment.insert("PATH".to_owned(), path.display().to_string());
+            }
         }
         let cloud = LocalCloud::start(settings.cloud).await.context("start the local cloud")?;
         cloud.deploy(&stack).await.context("deploy to the local cloud")?;

@@ -60,6 +60,56 @@ async fn a_dump_that_mysql_would_not_take_back_is_not_made() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_purges_rows_does_not_run_in_the_copy() -> Result<()> {
+    // Every server of these engines runs its events, unless it is told not to.
+    for engine in [DatabaseEngine::Mysql, DatabaseEngine::AuroraMysql] {
+        let sql = "create table orders (id int primary key) select seq as id from seq_1_to_1000;
+            create event purging on schedule every 1 second do delete from orders;";
+        let settings = Settings::default().with("DELETE_RECOVERY_POINT", "true");
+        let scene = DatabaseScene::plain(engine, settings, RecoveryPointOptions::default(), sql).await?;
+        assert_succeeded(&scene.system.export(&scene.arn).await?)?;
+        scene.assert_exported().await?;
+        scene.system.assert_only_the_export_left().await?;
+    }
+    Ok(())
+}
+
+/// A directory with the programs of this machine, but this one: left out, or another in its place.
+fn programs(without: &str, instead: Option<&str>) -> Result<tempfile::TempDir> {
+    let directory = tempfile::tempdir()?;
+    for parent in std::env::split_paths(&std::env::var_os("PATH").context("no PATH")?) {
+        for program in std::fs::read_dir(parent).into_iter().flatten() {
+            let program = program?;
+            let link = directory.path().join(program.file_name());
+            if program.file_name() != without && !link.exists() {
+                std::os::unix::fs::symlink(program.path(), link).ok();
+            }
+        }
+    }
+    if let Some(script) = instead {
+        let path = directory.path().join(without);
+        std::fs::write(&path, script)?;
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    }
+    Ok(directory)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_tool_that_is_missing_or_too_old_is_named_and_nothing_is_left() -> Result<()> {
+    let old = "#!/bin/sh\necho 'pg_dump (PostgreSQL) 12.22'\n";
+    for (instead, words) in [(None, ["pg_dump", "is not there"]), (Some(old), ["pg_dump 12.22", "too old"])] {
+        let directory = programs("pg_dump", instead)?;
+        let settings = Settings { job_path: Some(directory.path().to_owned()), ..Settings::default() };
+        let scene = DatabaseScene::start(DatabaseEngine::Postgres, settings).await?;
+        let execution = scene.system.export(&scene.arn).await?;
+        assert_failed(&execution, "DumpFailed", &words)?;
+        scene.system.reap().await?;
+        scene.assert_nothing_left().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_aurora_cluster_comes_back_and_goes_in_the_right_order() -> Result<()> {
     let scene = DatabaseScene::start(DatabaseEngine::AuroraPostgresql, Settings::default()).await?;
     assert_succeeded(&scene.system.export(&scene.arn).await?)?;

@@ -7,7 +7,7 @@ use backup_export_e2e::Settings;
 use backup_export_e2e::database::DatabaseScene;
 use backup_export_e2e::scene::{PATIENCE, assert_failed, assert_succeeded, eventually};
 use backup_export_e2e::stack::{BUCKET, VAULT};
-use local_cloud::{ExecutionStatus, ExportTaskFate, RecoveryPointOptions};
+use local_cloud::{DatabaseEngine, ExecutionStatus, ExportTaskFate, RecoveryPointOptions};
 
 async fn scene(settings: Settings) -> Result<DatabaseScene> {
     let tags = BTreeMap::from([("backup-export:method".to_owned(), "parquet".to_owned())]);
@@ -17,7 +17,7 @@ async fn scene(settings: Settings) -> Result<DatabaseScene> {
         insert into app.items select n, 'item ' || n, n * 1.5 from generate_series(1, 2500) n;
         create table app.customers as select n as id, md5(n::text) as name from generate_series(1, 40) n;
         create table app.empty (id int);";
-    DatabaseScene::plain(settings, options, shop).await
+    DatabaseScene::plain(DatabaseEngine::Postgres, settings, options, shop).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,7 +38,7 @@ async fn what_parquet_cannot_hold_fails_the_export_by_name() -> Result<()> {
     let tags = BTreeMap::from([("backup-export:method".to_owned(), "parquet".to_owned())]);
     let options = RecoveryPointOptions { tags, ..RecoveryPointOptions::default() };
     let sql = "create table good as select 1 as id; create unlogged table volatile as select 1 as id;";
-    let scene = DatabaseScene::plain(Settings::default(), options, sql).await?;
+    let scene = DatabaseScene::plain(DatabaseEngine::Postgres, Settings::default(), options, sql).await?;
     let execution = scene.system.export(&scene.arn).await?;
     assert_failed(&execution, "NativeExportFailed", &["shop.public.volatile", "backup-export:method"])?;
     scene.system.reap().await?;

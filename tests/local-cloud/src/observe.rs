@@ -233,6 +233,8 @@ pub struct Leftovers {
     pub databases: Vec<String>,
     /// Database clusters.
     pub database_clusters: Vec<String>,
+    /// Parameter groups of databases.
+    pub parameter_groups: Vec<String>,
     /// Snapshots of databases that AWS Backup did not make, and automated backups of databases that are gone.
     pub database_backups: Vec<String>,
     /// Parameters of Systems Manager.
@@ -243,9 +245,9 @@ impl Leftovers {
     /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
         let Self { volumes, attachments, loop_devices, mounts, uploads, jobs, executions, .. } = self;
-        let Self { databases, database_clusters, database_backups, parameters, .. } = self;
+        let Self { databases, database_clusters, parameter_groups, database_backups, parameters, .. } = self;
         let Self { tables, table_exports, export_tasks, .. } = self;
-        let of_databases = [databases, database_clusters, database_backups, parameters];
+        let of_databases = [databases, database_clusters, parameter_groups, database_backups, parameters];
         let of_exports = [tables, table_exports, export_tasks];
         let others = [volumes, attachments, loop_devices, mounts, uploads, jobs, executions];
         of_databases.iter().chain(&of_exports).chain(&others).all(|list| list.is_empty())

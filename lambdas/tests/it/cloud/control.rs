@@ -19,7 +19,7 @@ impl State {
             Some(status) => (
                 200,
                 json!({
-                    "executionArn": arn, "stateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export",
+                    "stopDate": self.stopped_at, "executionArn": arn, "stateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export",
                     "status": status, "startDate": 1
                 })
                 .to_string(),
@@ -53,7 +53,7 @@ impl State {
         }
         let point = json!({
             "BackupVaultName": self.vault, "BackupVaultArn": "arn:aws:backup:us-east-1:123456789012:backup-vault:Default",
-            "ResourceArn": "arn:aws:ec2:us-east-1:123456789012:volume/vol-0aaaaaaaaaaaaaaaa", "ResourceType": "EBS",
+            "ResourceArn": self.resource_arn, "ResourceType": "EBS",
             "Status": status, "CreationDate": 1_793_588_645, "IsEncrypted": true, "BackupSizeInBytes": 8_589_934_592_u64
         });
         (200, point.to_string())

@@ -17,6 +17,12 @@ pub(crate) struct Databases {
     pub(crate) instances: BTreeMap<String, String>,
     /// Cluster id to status.
     pub(crate) clusters: BTreeMap<String, String>,
+    /// Name of each parameter group to whether its parameters are set.
+    pub(crate) parameter_groups: BTreeMap<String, bool>,
+    /// How many changes of a parameter group do not show yet.
+    pub(crate) late_changes: u32,
+    /// The code with which RDS refuses to delete automated backups.
+    pub(crate) keeps_backups: Option<&'static str>,
     /// Whether a password is being set.
     pub(crate) resetting: bool,
     /// Export task id to status.
@@ -93,6 +99,7 @@ impl Databases {
             self.said.push((action.to_owned(), fields.clone()));
         }
         let (instance, cluster) = (field("DBInstanceIdentifier"), field("DBClusterIdentifier"));
+        let group = [field("DBParameterGroupName"), field("DBClusterParameterGroupName")].concat();
         match action {
             "DescribeDBSnapshots" if self.snapshot.is_empty() => Err("DBSnapshotNotFound"),
             "DescribeDBSnapshots" => {
@@ -158,6 +165,11 @@ impl Databases {
                 self.resetting = true;
                 Ok(String::new())
             }
+            "DeleteDBInstance" | "DeleteDBCluster"
+                if field("DeleteAutomatedBackups") == "true" && self.keeps_backups.is_some() =>
+            {
+                Err(self.keeps_backups.unwrap())
+            }
             "DeleteDBInstance" => match self.instances.remove(&instance).as_deref() {
                 None => Err("DBInstanceNotFound"),
                 Some("creating") => {
@@ -171,6 +183,41 @@ impl Databases {
                 Some(_) => Ok(String::new()),
                 None => Err("DBClusterNotFoundFault"),
             },
+            "CreateDBParameterGroup" | "CreateDBClusterParameterGroup" => {
+                if self.parameter_groups.contains_key(&group) {
+                    return Err("DBParameterGroupAlreadyExists");
+                }
+                self.parameter_groups.insert(group, false);
+                Ok(String::new())
+            }
+            "ModifyDBParameterGroup" | "ModifyDBClusterParameterGroup" => {
+                let late = self.late_changes > 0;
+                self.late_changes = self.late_changes.saturating_sub(1);
+                *self.parameter_groups.get_mut(&group).ok_or("DBParameterGroupNotFound")? |= !late;
+                Ok(String::new())
+            }
+            "DescribeDBParameters" | "DescribeDBClusterParameters" => {
+                let is_set = *self.parameter_groups.get(&group).ok_or("DBParameterGroupNotFound")?;
+                let set = "<Parameter><ParameterName>event_scheduler</ParameterName><ParameterValue>OFF</ParameterValue></Parameter>";
+                Ok(format!("<Parameters>{}</Parameters>", if is_set { set } else { "" }))
+            }
+            "DescribeDBParameterGroups" => {
+                let mut xml = String::new();
+                for name in self.parameter_groups.keys() {
+                    let _ = write!(
+                        xml,
+                        "<DBParameterGroup><DBParameterGroupName>{name}</DBParameterGroupName></DBParameterGroup>"
+                    );
+                }
+                Ok(format!("<DBParameterGroups>{xml}</DBParameterGroups>"))
+            }
+            "DescribeDBClusterParameterGroups" => Ok(String::new()),
+            "DeleteDBParameterGroup" | "DeleteDBClusterParameterGroup" => {
+                if self.instances.contains_key(&group) || !self.clusters.is_empty() {
+                    return Err("InvalidDBParameterGroupState");
+                }
+                self.parameter_groups.remove(&group).map(|_| String::new()).ok_or("DBParameterGroupNotFound")
+            }
             "DescribeExportTasks" => {
                 let id = field("ExportTaskIdentifier");
                 let mut xml = String::new();

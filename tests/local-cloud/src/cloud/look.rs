@@ -125,6 +125,7 @@ impl LocalCloud {
                 .iter()
                 .map(|each| format!("{} ({})", each.id, each.status))
                 .collect(),
+            parameter_groups: self.shared.rds.parameter_groups(),
             database_backups: self.shared.rds.own_backups(),
             parameters: self.parameters()?,
         })

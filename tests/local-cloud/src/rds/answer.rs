@@ -9,7 +9,7 @@ use s3s::Body;
 use super::engine::DatabaseEngine;
 use super::instance::flag;
 use super::snapshot::{Snapshot, arn_of};
-use super::{State, cluster, instance, orderable, view, xml};
+use super::{State, cluster, instance, orderable, parameter_group, view, xml};
 use crate::ec2::Query;
 use crate::gateway::{Answer, Call, Shared};
 use crate::pattern::glob_matches;
@@ -19,6 +19,9 @@ use crate::wire::ApiError;
 pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
     let query = Query::new(&call.body);
     let operation = call.operation.as_str();
+    if let Some(answer) = parameter_group::answer(shared, operation, &query) {
+        return answer;
+    }
     match operation {
         "DescribeDBSnapshots" => describe_snapshots(shared, &query, operation, false),
         "DescribeDBClusterSnapshots" => describe_snapshots(shared, &query, operation, true),
@@ -86,7 +89,8 @@ fn tags_of<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut BTreeMap<Strin
     let instances = state.instances.values_mut().map(|instance| (&instance.arn, &mut instance.tags));
     let clusters = state.clusters.values_mut().map(|cluster| (&cluster.arn, &mut cluster.tags));
     let snapshots = state.snapshots.values_mut().map(|snapshot| (&snapshot.arn, &mut snapshot.tags));
-    let found = instances.chain(clusters).chain(snapshots).find(|(each, _)| *each == arn);
+    let groups = state.parameter_groups.values_mut().map(|group| (&group.arn, &mut group.tags));
+    let found = instances.chain(clusters).chain(snapshots).chain(groups).find(|(each, _)| *each == arn);
     found.map(|(_, tags)| tags).ok_or_else(|| match kind {
         "cluster" => cluster::not_found(arn),
         "snapshot" => ApiError::new(404, "DBSnapshotNotFound", format!("DBSnapshot {arn} not found.")),
@@ -98,7 +102,7 @@ fn tags_of<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut BTreeMap<Strin
 }
 
 /// One page of a list, and the marker of the next.
-fn page<T>(shared: &Shared, query: &Query, mut all: Vec<T>) -> Result<(Vec<T>, Option<String>), ApiError> {
+pub(super) fn page<T>(shared: &Shared, query: &Query, mut all: Vec<T>) -> Result<(Vec<T>, Option<String>), ApiError> {
     let most = match query.number("MaxRecords") {
         None => 100,
         Some(most) if (20..=100).contains(&most) => usize::try_from(most).unwrap_or(100),

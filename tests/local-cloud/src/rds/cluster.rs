@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::engine::DatabaseEngine;
 use super::instance::{Farewell, check_subnet_group, farewell, flag, invalid_combination, password_of};
+use super::parameter_group::Scope;
 use super::server::Password;
 use super::{identifier, life, new_resource_id, now};
 use crate::ec2::Query;
@@ -94,7 +95,7 @@ pub(super) fn restore(shared: &Arc<Shared>, query: &Query) -> Result<Cluster, Ap
         port: None,
         subnet_group: check_subnet_group(shared, query)?,
         security_groups: query.list("VpcSecurityGroupIds.VpcSecurityGroupId"),
-        parameter_group: query.get("DBClusterParameterGroupName").map(str::to_owned),
+        parameter_group: state.parameter_group(query, Scope::Cluster, (source.engine, &source.engine_version))?,
         storage_type: query.get("StorageType").map_or_else(|| source.storage_type.clone(), str::to_owned),
         allocated_storage_gib: source.allocated_storage_gib,
         backup_retention_days: source.backup_retention_days,

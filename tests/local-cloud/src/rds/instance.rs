@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::engine::DatabaseEngine;
+use super::parameter_group::Scope;
 use super::server::Password;
 use super::snapshot::Snapshot;
 use super::{State, cluster, identifier, life, new_resource_id, now, orderable, snapshot};
@@ -161,7 +162,7 @@ pub(super) fn restore(shared: &Arc<Shared>, query: &Query) -> Result<Instance, A
         publicly_accessible: flag(query, "PubliclyAccessible").unwrap_or(query.get("DBSubnetGroupName").is_none()),
         subnet_group: check_subnet_group(shared, query)?,
         security_groups: query.list("VpcSecurityGroupIds.VpcSecurityGroupId"),
-        parameter_group: query.get("DBParameterGroupName").map(str::to_owned),
+        parameter_group: state.parameter_group(query, Scope::Instance, (source.engine, &source.engine_version))?,
         storage_type: query.get("StorageType").map_or_else(|| source.storage_type.clone(), str::to_owned),
         allocated_storage_gib: source.allocated_storage_gib,
         backup_retention_days: days(query)?.unwrap_or(source.backup_retention_days),
@@ -225,7 +226,7 @@ pub(super) fn create(shared: &Arc<Shared>, query: &Query) -> Result<Instance, Ap
         publicly_accessible: flag(query, "PubliclyAccessible").unwrap_or(cluster.subnet_group.is_none()),
         subnet_group: check_subnet_group(shared, query)?.or(cluster.subnet_group.clone()),
         security_groups: cluster.security_groups.clone(),
-        parameter_group: query.get("DBParameterGroupName").map(str::to_owned),
+        parameter_group: state.parameter_group(query, Scope::Instance, (cluster.engine, &cluster.engine_version))?,
         storage_type: cluster.storage_type.clone(),
         allocated_storage_gib: 1,
         backup_retention_days: cluster.backup_retention_days,

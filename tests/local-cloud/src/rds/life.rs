@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cluster::Cluster;
 use super::engine::Family;
 use super::instance::Instance;
+use super::parameter_group::Scope;
 use super::server::{self, Certificate, DatabaseServer, Password};
 use super::snapshot::{Snapshot, copy_data};
 use super::{Rds, State, certificate_directory, directory_of, now};
@@ -127,9 +128,12 @@ pub(super) async fn restore_instance(shared: Arc<Shared>, instance: Instance, so
         }
     }
     let directory = directory_of(&shared.directory, resource);
+    let group = instance.parameter_group.as_deref();
+    let parameters = shared.rds.state().parameters(source.engine, Scope::Instance, group);
     let start = async {
         copy(source.directory.clone(), directory.clone()).await?;
-        DatabaseServer::start(source.engine, &directory, &source.master_user, &certificate(&shared)?).await
+        let certificate = certificate(&shared)?;
+        DatabaseServer::start(source.engine, &directory, &source.master_user, &certificate, &parameters).await
     };
     let (started, ()) = tokio::join!(start, tokio::time::sleep(shared.options.databases.creation));
     let server = match started {
@@ -239,7 +243,10 @@ async fn serve(shared: &Shared, cluster: &Cluster) -> Result<u16> {
     }
     let directory = directory_of(&shared.directory, &cluster.resource_id);
     let certificate = certificate(shared)?;
-    let server = DatabaseServer::start(cluster.engine, &directory, &cluster.master_user, &certificate).await?;
+    let group = cluster.parameter_group.as_deref();
+    let parameters = shared.rds.state().parameters(cluster.engine, Scope::Cluster, group);
+    let server =
+        DatabaseServer::start(cluster.engine, &directory, &cluster.master_user, &certificate, &parameters).await?;
     let waiting =
         shared.rds.state().cluster_of(&cluster.resource_id).and_then(|cluster| cluster.waiting_password.take());
     if let Some(password) = waiting {

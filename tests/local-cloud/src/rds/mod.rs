@@ -9,6 +9,7 @@ mod instance;
 mod life;
 mod options;
 mod orderable;
+mod parameter_group;
 mod server;
 mod snapshot;
 mod view;
@@ -26,6 +27,7 @@ use self::cluster::Cluster;
 pub use self::engine::DatabaseEngine;
 use self::instance::Instance;
 pub use self::options::{DatabaseOptions, OrderableClass};
+use self::parameter_group::{ParameterGroup, Scope};
 pub use self::server::{DatabaseAccess, DatabaseServer};
 use self::snapshot::Snapshot;
 pub use self::snapshot::{DatabaseSource, ScratchDatabase};
@@ -49,6 +51,7 @@ struct State {
     snapshots: BTreeMap<String, Snapshot>,
     instances: BTreeMap<String, Instance>,
     clusters: BTreeMap<String, Cluster>,
+    parameter_groups: BTreeMap<(Scope, String), ParameterGroup>,
     /// The servers that run, by the resource id of the instance or cluster whose data they serve.
     servers: BTreeMap<String, DatabaseServer>,
     /// Zones in which no instance can be had.
@@ -68,6 +71,8 @@ pub(crate) fn identify(body: &Bytes) -> (String, String) {
         "DBSnapshotIdentifier",
         "DBClusterSnapshotIdentifier",
         "ExportTaskIdentifier",
+        "DBParameterGroupName",
+        "DBClusterParameterGroupName",
         "ResourceName",
         "DBInstanceClass",
     ];
@@ -155,6 +160,11 @@ impl Rds {
     pub(crate) fn cluster_views(&self) -> Vec<DatabaseClusterView> {
         let state = self.state();
         state.clusters.values().map(|cluster| view::cluster_view(cluster, &state.members(&cluster.id))).collect()
+    }
+
+    /// The names of the parameter groups.
+    pub(crate) fn parameter_groups(&self) -> Vec<String> {
+        self.state().parameter_groups.values().map(|group| group.name.clone()).collect()
     }
 
     /// The states that an instance or a cluster has been in, oldest first.

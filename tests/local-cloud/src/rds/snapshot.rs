@@ -211,7 +211,8 @@ impl SnapshotView {
         copied
             .map_err(|error| Error::Program { program: format!("cp of {}", self.arn), message: error.to_string() })??;
         let certificate = Certificate::of(&certificate_directory(&shared.directory))?;
-        let server = DatabaseServer::start(self.engine, &directory, &self.master_user, &certificate).await?;
+        let server =
+            DatabaseServer::start(self.engine, &directory, &self.master_user, &certificate, &BTreeMap::new()).await?;
         Ok(ScratchDatabase { server })
     }
 }

@@ -5,6 +5,7 @@ mod mariadb;
 mod postgres;
 mod tls;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -36,6 +37,9 @@ const LONGEST_SOCKET_DIRECTORY_BYTES: usize = 90;
 
 /// How often a port is tried that somebody else may have taken.
 const ATTEMPTS: u32 = 3;
+
+/// Server parameters, by name.
+pub(super) type Parameters = BTreeMap<String, String>;
 
 /// A running database server with RDS's accounts and rights: the one whose backup is made, or an empty one into which an
 /// export is loaded. It listens on a port of 127.0.0.1. Dropping it ends it at once.
@@ -72,7 +76,7 @@ impl DatabaseServer {
             Family::Postgres => postgres::initialise(&data).await?,
             Family::Mariadb => mariadb::initialise(&data).await?,
         }
-        let server = Self::start(engine, &directory, user, &certificate).await?;
+        let server = Self::start(engine, &directory, user, &certificate, &Parameters::new()).await?;
         let (superuser, password) = (server.superuser(), Password(password.to_owned()));
         match engine.family() {
             Family::Postgres => postgres::furnish(&superuser, user, &password).await?,
@@ -84,15 +88,16 @@ impl DatabaseServer {
     /// Starts a server on what another one left.
     pub async fn open(source: &DatabaseSource) -> Result<Self> {
         let certificate = Certificate::of(&source.directory.join("tls"))?;
-        Self::start(source.engine, &source.directory, &source.master_user, &certificate).await
+        Self::start(source.engine, &source.directory, &source.master_user, &certificate, &Parameters::new()).await
     }
 
-    /// Starts a server on the data of a directory and waits until it answers.
+    /// Starts a server on the data of a directory, with parameters that are not its own program's, and waits until it answers.
     pub(crate) async fn start(
         engine: DatabaseEngine,
         directory: &Path,
         master: &str,
         certificate: &Certificate,
+        parameters: &Parameters,
     ) -> Result<Self> {
         let socket = SocketDirectory::of(directory)?;
         let log = directory.join("server.log");
@@ -103,6 +108,7 @@ impl DatabaseServer {
                 Family::Postgres => postgres::server(directory, socket.path(), port, certificate)?,
                 Family::Mariadb => mariadb::server(directory, socket.path(), port, certificate),
             };
+            command.args(parameters.iter().map(|(name, value)| format!("--{name}={value}")));
             let output = std::fs::File::create(&log).map_err(Error::file("create", &log))?;
             let errors = output.try_clone().map_err(Error::file("open", &log))?;
             let child = command.stdout(Stdio::from(output)).stderr(Stdio::from(errors)).spawn();

@@ -1,0 +1,153 @@
+//! Parameter groups: what a restored server must be told before it starts, because a copy that changes itself is no copy.
+
+use aws_sdk_rds::Client;
+use aws_sdk_rds::error::SdkError;
+use aws_sdk_rds::types::{ApplyMethod, Parameter, Tag};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use domain::failure::Kind;
+use domain::source::{DatabaseSource, ParameterGroup};
+
+use super::database::refused;
+use crate::aws::Failure;
+use crate::error::Error;
+
+const EXISTS: &[&str] = &["DBParameterGroupAlreadyExists", "DBParameterGroupAlreadyExistsFault"];
+const NOT_FOUND: &[&str] = &["DBParameterGroupNotFound", "DBParameterGroupNotFoundFault"];
+const DESCRIPTION: &str = "Of a database that is restored for its export; deleted with it";
+
+/// Whose parameters a group has. The two kinds have operations and names of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// An instance's.
+    Instance,
+    /// A cluster's.
+    Cluster,
+}
+
+impl Scope {
+    /// Of the group that a database is restored with.
+    pub fn of(source: &DatabaseSource) -> Self {
+        if source.cluster_id.is_some() { Self::Cluster } else { Self::Instance }
+    }
+}
+
+/// Makes a group, or finds it made, and sees that it says what it is to say: RDS takes a while to bring a new group to where servers are started.
+pub(super) async fn make(
+    rds: &Client,
+    source: &DatabaseSource,
+    group: &ParameterGroup,
+    tags: Vec<Tag>,
+) -> Result<(), Error> {
+    let scope = Scope::of(source);
+    let name = group.name.as_str();
+    match create(rds, scope, group, tags).await {
+        Ok(()) => {}
+        Err(failure) if failure.is(EXISTS) => {}
+        Err(failure) => return Err(refused(failure, source, format!("make the parameter group {name}"))),
+    }
+    if is_set(rds, scope, name).await? {
+        return Ok(());
+    }
+    if let Err(failure) = modify(rds, scope, name).await {
+        // One that was just made may be unknown for a moment, or not ready to be changed.
+        let action = format!("set parameters in the parameter group {name}");
+        return Err(if failure.is(NOT_FOUND) || failure.is(&["InvalidDBParameterGroupState"]) {
+            failure.as_kind(Kind::Unavailable, action)
+        } else {
+            refused(failure, source, action)
+        });
+    }
+    if is_set(rds, scope, name).await? {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Unavailable, format!("the parameter group {name} does not show its parameters yet")))
+}
+
+/// Whether RDS shows that a group says what it is to say.
+async fn is_set(rds: &Client, scope: Scope, name: &str) -> Result<bool, Error> {
+    let shown = match describe(rds, scope, name).await {
+        Ok(shown) => shown,
+        Err(failure) if failure.is(NOT_FOUND) => return Ok(false),
+        Err(failure) => return Err(failure.during(format!("describe the parameter group {name}"))),
+    };
+    let says = |(name, value): &(&str, &str)| {
+        let found = shown.iter().find(|known| known.parameter_name() == Some(name));
+        found.and_then(Parameter::parameter_value).is_some_and(|known| known.eq_ignore_ascii_case(value))
+    };
+    Ok(ParameterGroup::PARAMETERS.iter().all(says))
+}
+
+/// Deletes a group. `false` when there is none.
+pub(crate) async fn delete(rds: &Client, scope: Scope, name: &str) -> Result<bool, Failure> {
+    let result = match scope {
+        Scope::Instance => done(rds.delete_db_parameter_group().db_parameter_group_name(name).send().await),
+        Scope::Cluster => {
+            done(rds.delete_db_cluster_parameter_group().db_cluster_parameter_group_name(name).send().await)
+        }
+    };
+    match result {
+        Ok(()) => Ok(true),
+        Err(failure) if failure.is(NOT_FOUND) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn create(rds: &Client, scope: Scope, group: &ParameterGroup, tags: Vec<Tag>) -> Result<(), Failure> {
+    match scope {
+        Scope::Instance => {
+            let call = rds.create_db_parameter_group().db_parameter_group_name(&group.name);
+            let call = call.db_parameter_group_family(&group.family).description(DESCRIPTION);
+            done(call.set_tags(Some(tags)).send().await)
+        }
+        Scope::Cluster => {
+            let call = rds.create_db_cluster_parameter_group().db_cluster_parameter_group_name(&group.name);
+            let call = call.db_parameter_group_family(&group.family).description(DESCRIPTION);
+            done(call.set_tags(Some(tags)).send().await)
+        }
+    }
+}
+
+async fn modify(rds: &Client, scope: Scope, name: &str) -> Result<(), Failure> {
+    let parameter = |(name, value): (&str, &str)| {
+        Parameter::builder()
+            .parameter_name(name)
+            .parameter_value(value)
+            .apply_method(ApplyMethod::PendingReboot)
+            .build()
+    };
+    let parameters = ParameterGroup::PARAMETERS.into_iter().map(parameter).collect();
+    match scope {
+        Scope::Instance => {
+            let call = rds.modify_db_parameter_group().db_parameter_group_name(name);
+            done(call.set_parameters(Some(parameters)).send().await)
+        }
+        Scope::Cluster => {
+            let call = rds.modify_db_cluster_parameter_group().db_cluster_parameter_group_name(name);
+            done(call.set_parameters(Some(parameters)).send().await)
+        }
+    }
+}
+
+/// The parameters that differ from those of the family: a page has place for all that is set here.
+async fn describe(rds: &Client, scope: Scope, name: &str) -> Result<Vec<Parameter>, Failure> {
+    const SET_BY_USER: &str = "user";
+    let parameters = match scope {
+        Scope::Instance => {
+            let call = rds.describe_db_parameters().db_parameter_group_name(name).source(SET_BY_USER);
+            call.send().await.map(|output| output.parameters).map_err(|error| Failure::of(&error))?
+        }
+        Scope::Cluster => {
+            let call = rds.describe_db_cluster_parameters().db_cluster_parameter_group_name(name).source(SET_BY_USER);
+            call.send().await.map(|output| output.parameters).map_err(|error| Failure::of(&error))?
+        }
+    };
+    Ok(parameters.unwrap_or_default())
+}
+
+fn done<T, E>(result: Result<T, SdkError<E, HttpResponse>>) -> Result<(), Failure>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    result.map(|_| ()).map_err(|error| Failure::of(&error))
+}
