@@ -1,0 +1,33 @@
+//! The record of what AWS itself wrote: where it lies, under the place that the plan says.
+
+use super::{Place, Problems, same_bucket};
+use crate::cli::RecordArgs;
+use crate::destination::Destination;
+use crate::error::Result;
+
+/// How an export of AWS's own is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordConfig {
+    /// What its keys begin with.
+    pub objects: Destination,
+    /// Where the manifest goes.
+    pub place: Place,
+}
+
+impl RecordConfig {
+    pub(super) fn new(arguments: RecordArgs, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        let mut problems = Problems::default();
+        let objects = problems.take(arguments.objects.parse::<Destination>());
+        problems.require(arguments.place.plan.is_some(), || {
+            "record needs --plan: it says what AWS was asked to export".to_owned()
+        });
+        let place = Place::new(arguments.place, variable, &mut problems);
+        if let (Some(objects), Some(place)) = (&objects, &place) {
+            problems.require(
+                same_bucket(objects, &place.destination) && objects.prefix().starts_with(place.destination.prefix()),
+                || format!("--objects {objects} does not lie under --dest {}", place.destination),
+            );
+        }
+        problems.finish(objects.zip(place).map(|(objects, place)| Self { objects, place }))
+    }
+}

@@ -1,0 +1,48 @@
+//! The verification of an export: which one, and how.
+
+use domain::id::AccountId;
+
+use super::{Problems, cpus, in_batch, require_threads};
+use crate::cli::{Mode, VerifyArgs};
+use crate::destination::Destination;
+use crate::error::Result;
+
+/// How an export is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyConfig {
+    /// Where the export is.
+    pub folder: Destination,
+    /// The manifest's name there.
+    pub name: String,
+    /// How it is verified.
+    pub mode: Mode,
+    /// The account that the bucket must belong to.
+    pub bucket_owner: Option<AccountId>,
+    /// Decompressor threads.
+    pub threads: usize,
+    /// Whether Batch runs this.
+    pub in_batch: bool,
+}
+
+impl VerifyConfig {
+    pub(super) fn new(arguments: VerifyArgs, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        let mut problems = Problems::default();
+        let threads = arguments.threads.unwrap_or_else(cpus);
+        require_threads(&mut problems, "--threads", threads);
+        let place = problems.take(Destination::of_object(&arguments.manifest));
+        if let (Mode::Checksum, Some((Destination::Directory(_), _))) = (arguments.mode, &place) {
+            problems.0.push(
+                "--mode checksum asks S3 for its checksums: a directory has none, use --mode readback".to_owned(),
+            );
+        }
+        let config = place.map(|(folder, name)| Self {
+            folder,
+            name,
+            mode: arguments.mode,
+            bucket_owner: arguments.bucket_owner,
+            threads,
+            in_batch: in_batch(variable),
+        });
+        problems.finish(config)
+    }
+}
