@@ -4,6 +4,7 @@
 //! another kind of failure.
 
 mod download;
+mod dump;
 pub(crate) mod store;
 
 use std::fs::File;
@@ -14,15 +15,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use archive::{ArtifactKind, Expected, VerifyError, verify_image_and};
 use domain::failure::Kind;
 use domain::key;
-use domain::manifest::{Artifact, Dump, DumpFormat, InvalidManifest, Manifest, Method, SmallObject};
+use domain::manifest::{Artifact, InvalidManifest, Manifest, Method, SmallObject};
 use tokio_util::sync::CancellationToken;
 
+use self::dump::Again;
 use self::store::{Held, Store};
 use crate::cli::Mode;
 use crate::config::VerifyConfig;
-use crate::database;
 use crate::database::child::Children;
-use crate::database::inspect::{Inspector, Unreadable};
 use crate::error::{Error, Result};
 use crate::native;
 
@@ -104,12 +104,8 @@ async fn verify(config: &VerifyConfig, store: &Store, children: &Children, stop:
         rows: 0,
         duration_ms: 0,
     };
-    let reads_archives = config.mode == Mode::Readback
-        && manifest.artifacts.iter().filter_map(|artifact| artifact.dump.as_ref()).any(is_archive);
-    if reads_archives {
-        let children = children.clone();
-        let checked = tokio::task::spawn_blocking(move || database::can_read_archives(&children)).await;
-        checked.map_err(|panic| Error::internal("look for pg_restore", panic))??;
+    if config.mode == Mode::Readback {
+        dump::require_tools(&manifest, children).await?;
     }
     let mut differences = Vec::new();
     if let Some(table) = partition_table(&manifest) {
@@ -159,10 +155,6 @@ struct Checked {
     uncompressed_bytes: u64,
     entries: u64,
     rows: u64,
-}
-
-fn is_archive(dump: &Dump) -> bool {
-    dump.format == DumpFormat::Custom
 }
 
 /// Keeps a difference for the end; any other failure ends the verification.
@@ -350,36 +342,6 @@ async fn readback(
             format!("read {} back", store.locate(&artifact.key)),
             domain::failure::chain(&error),
         )),
-    }
-}
-
-/// A dump that is read again while its bytes are compared.
-struct Again<'a> {
-    dump: &'a Dump,
-    inspector: Inspector,
-    failed: Option<Unreadable>,
-}
-
-impl<'a> Again<'a> {
-    fn new(dump: &'a Dump, children: &Children) -> Result<Self> {
-        Ok(Self { dump, inspector: Inspector::new(dump.format, dump.content, children)?, failed: None })
-    }
-
-    fn write(&mut self, data: &[u8]) {
-        if self.failed.is_none() {
-            self.failed = self.inspector.write(data).err();
-        }
-    }
-
-    /// The inner error says how it differs.
-    fn finish(self) -> Result<Result<(), String>> {
-        if let Some(error) = self.failed {
-            return Ok(Err(error.to_string()));
-        }
-        Ok(match self.inspector.finish()? {
-            Err(error) => Err(error.to_string()),
-            Ok(contents) => contents.difference(self.dump).map_or(Ok(()), Err),
-        })
     }
 }
 
