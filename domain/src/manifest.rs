@@ -3,11 +3,16 @@
 //! It lies beside the artifacts that it describes: one for a volume, database or table, one in each volume's folder of an EC2 recovery point. A unit is
 //! exported if and only if its manifest exists. Readers must refuse a `schemaVersion` that they do not know.
 
+mod dump;
+mod native;
+
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::dump::{Dump, DumpContent, DumpFormat};
+pub use self::native::{Native, NativeObject};
 use crate::id::{ExecutionArn, ExportId};
 use crate::key::NATIVE_LISTING;
 use crate::recovery_point::RecoveryPoint;
@@ -124,45 +129,6 @@ pub struct Table {
     pub size_bytes: Option<u64>,
 }
 
-/// An export that AWS itself wrote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Native {
-    /// `parquet`, `DYNAMODB_JSON` or `ION`.
-    pub format: String,
-    /// ARN of the DynamoDB export, or identifier of the RDS export task.
-    pub export: String,
-    /// What the keys of its objects begin with.
-    pub prefix: String,
-    /// How many objects there are.
-    pub objects: u64,
-    /// Their size.
-    pub bytes: u64,
-    /// Items or rows in them, as they were counted.
-    pub items: u64,
-    /// Rows of each table, as they were counted.
-    pub tables: Vec<TableCount>,
-    /// The object that lists all objects, a line of JSON ([`NativeObject`]) for each.
-    pub listing: SmallObject,
-}
-
-/// An object that AWS wrote, in the listing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NativeObject {
-    /// Its key.
-    pub key: String,
-    /// Its size.
-    pub bytes: u64,
-    /// SHA-256 of its content, lowercase hex.
-    pub sha256: String,
-    /// Its ETag, as S3 shows it.
-    pub etag: String,
-    /// Items or rows in it; absent where it holds none by its nature.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub items: Option<u64>,
-}
-
 /// Rows of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -263,47 +229,6 @@ pub struct Artifact {
     /// Paths of sockets, which tar cannot hold (lossy UTF-8).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sockets: Vec<String>,
-}
-
-/// What of a database server a dump holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Dump {
-    /// How it is written.
-    pub format: DumpFormat,
-    /// What it holds.
-    pub content: DumpContent,
-    /// The database; absent where it holds what belongs to the whole server, or all databases.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub database: Option<String>,
-    /// Objects in it: entries of a custom-format archive, statements that create something in SQL.
-    pub objects: u64,
-    /// Rows of each table whose rows it holds.
-    pub tables: Vec<TableCount>,
-}
-
-/// How a dump is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DumpFormat {
-    /// `pg_dump`'s custom format, for `pg_restore`.
-    Custom,
-    /// SQL, for the engine's client.
-    Sql,
-}
-
-/// What a dump holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum DumpContent {
-    /// Roles or users and what they are granted.
-    Globals,
-    /// A database, or all of them.
-    Databases,
-    /// A database without the rows of its largest tables.
-    WithoutLargeTables,
-    /// The rows of one large table.
-    LargeTable,
 }
 
 /// A partition, or the whole disk.
