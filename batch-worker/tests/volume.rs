@@ -4,23 +4,19 @@
 
 mod disk;
 mod fake;
+mod planned;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use disk::{assert_released, failure, log, partitioned, report, run, worker};
-use domain::claim::Claim;
 use domain::manifest::Manifest;
-use domain::plan::{Placement, Plan, Unit, VerifyMode, VolumeOptions, WorkerOptions};
+use domain::plan::Plan;
 use domain::source::{Source, VolumeSource};
 use fake::{BUCKET, Fake, FakeVolume, Fault, OWNER, When};
+use planned::{CLAIM, VOLUME_INDEX as INDEX, VOLUME_KEY as KEY, VOLUME_PREFIX as PREFIX, claim};
 
 const VOLUME: &str = "vol-0123456789abcdef0";
-const KEY: &str = "vol-0aaaaaaaaaaaaaaaa";
-const PREFIX: &str = "data/ebs/123456789012/us-east-1/vol-0aaaaaaaaaaaaaaaa/2026-11-02T030405Z_snap-0123456789abcdef0/";
-const INDEX: &str = "catalog/files/account_id=123456789012/region=us-east-1/resource_type=ebs/year=2026/month=11/exp-0123456789abcdef0123-";
-const CLAIM: &str = "claims/exp-0123456789abcdef0123.json";
-const GOLDEN: &str = include_str!("../../domain/golden/manifest.json");
 
 struct World {
     fake: Fake,
@@ -38,7 +34,7 @@ impl World {
             .tagged(domain::tag::EXPORT_ID, plan.export_id.as_str())
             .tagged(domain::tag::EXECUTION, plan.execution.as_str());
         fake.lock().volumes.insert(VOLUME.to_owned(), volume);
-        fake.put(CLAIM, Claim::new(plan, "2026-11-21T09:00:00Z".parse().unwrap()).to_json());
+        claim(&fake, plan);
         Self { fake, _directory: directory, disk }
     }
 
@@ -96,56 +92,12 @@ impl World {
 }
 
 fn plan() -> Plan {
-    let golden = Manifest::parse(GOLDEN.as_bytes(), PREFIX).unwrap();
-    let prefix = |text: &str| serde_json::from_value(text.into()).unwrap();
-    Plan {
-        schema_version: domain::plan::SCHEMA_VERSION,
-        export_id: golden.export_id.unwrap(),
-        execution: golden.execution.unwrap(),
-        generation: 0,
-        started_at: "2026-11-21T09:00:00Z".parse().unwrap(),
-        recovery_point: golden.recovery_point.unwrap(),
-        bucket: BUCKET.parse().unwrap(),
-        bucket_owner: OWNER.parse().unwrap(),
-        prefix: prefix(PREFIX),
-        catalog_key: String::new(),
-        latest_key: String::new(),
-        claim_key: CLAIM.to_owned(),
-        units: vec![Unit {
-            key: KEY.to_owned(),
-            source: Source::Volume(VolumeSource {
-                snapshot_id: "snap-0123456789abcdef0".parse().unwrap(),
-                size_gib: 1,
-                device_name: None,
-                kms_key_id: None,
-            }),
-            prefix: prefix(PREFIX),
-            index_prefix: prefix(INDEX),
-            restore_timeout_seconds: 60,
-            export_job_name: String::new(),
-            verify_job_name: String::new(),
-            export_timeout_seconds: 60,
-            verify_timeout_seconds: 60,
-            export_task_seconds: 60,
-            verify_task_seconds: 60,
-        }],
-        placements: vec![Placement { availability_zone: "us-east-1a".parse().unwrap(), job_queue: String::new() }],
-        volume_options: VolumeOptions {
-            volume_type: "gp3".to_owned(),
-            throughput_mib: None,
-            iops: None,
-            initialization_rate_mib: None,
-            kms_key_id: None,
-        },
-        worker_options: WorkerOptions { codec: "gzip".to_owned(), level: 6, readers: 8 },
-        export_job_definition: String::new(),
-        verify_job_definition: String::new(),
-        verify: VerifyMode::Readback,
-        delete_recovery_point: false,
-        retention: domain::plan::Retention::default(),
-        resource_tags: std::collections::BTreeMap::new(),
-        poll_seconds: 1,
-    }
+    planned::plan(Source::Volume(VolumeSource {
+        snapshot_id: "snap-0123456789abcdef0".parse().unwrap(),
+        size_gib: 1,
+        device_name: None,
+        kms_key_id: None,
+    }))
 }
 
 #[test]

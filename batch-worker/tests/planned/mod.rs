@@ -13,13 +13,20 @@ pub(crate) const CLAIM: &str = "claims/exp-0123456789abcdef0123.json";
 pub(crate) const KEY: &str = "orders";
 pub(crate) const PREFIX: &str = "data/rds/123456789012/us-east-1/orders/2026-11-02T030405Z_job-1f2e/";
 const INDEX: &str = "catalog/files/account_id=123456789012/region=us-east-1/resource_type=rds/year=2026/month=11/exp-0123456789abcdef0123-";
-const GOLDEN: &str = include_str!("../../../domain/golden/manifest.json");
-const GOLDEN_PREFIX: &str =
+pub(crate) const VOLUME_KEY: &str = "vol-0aaaaaaaaaaaaaaaa";
+pub(crate) const VOLUME_PREFIX: &str =
     "data/ebs/123456789012/us-east-1/vol-0aaaaaaaaaaaaaaaa/2026-11-02T030405Z_snap-0123456789abcdef0/";
+pub(crate) const VOLUME_INDEX: &str = "catalog/files/account_id=123456789012/region=us-east-1/resource_type=ebs/year=2026/month=11/exp-0123456789abcdef0123-";
+/// Of a volume.
+const GOLDEN: &str = include_str!("../../../domain/golden/manifest.json");
 
 /// A plan of one unit.
 pub(crate) fn plan(source: Source) -> Plan {
-    let golden = Manifest::parse(GOLDEN.as_bytes(), GOLDEN_PREFIX).unwrap();
+    let golden = Manifest::parse(GOLDEN.as_bytes(), VOLUME_PREFIX).unwrap();
+    let (key, place, index) = match source {
+        Source::Volume(_) => (VOLUME_KEY, VOLUME_PREFIX, VOLUME_INDEX),
+        Source::Database(_) | Source::SnapshotExport(_) | Source::Table(_) => (KEY, PREFIX, INDEX),
+    };
     let prefix = |text: &str| serde_json::from_value(text.into()).unwrap();
     Plan {
         schema_version: domain::plan::SCHEMA_VERSION,
@@ -30,15 +37,15 @@ pub(crate) fn plan(source: Source) -> Plan {
         recovery_point: golden.recovery_point.unwrap(),
         bucket: BUCKET.parse().unwrap(),
         bucket_owner: OWNER.parse().unwrap(),
-        prefix: prefix(PREFIX),
+        prefix: prefix(place),
         catalog_key: String::new(),
         latest_key: String::new(),
         claim_key: CLAIM.to_owned(),
         units: vec![Unit {
-            key: KEY.to_owned(),
+            key: key.to_owned(),
             source,
-            prefix: prefix(PREFIX),
-            index_prefix: prefix(INDEX),
+            prefix: prefix(place),
+            index_prefix: prefix(index),
             restore_timeout_seconds: 60,
             export_job_name: String::new(),
             verify_job_name: String::new(),
