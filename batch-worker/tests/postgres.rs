@@ -188,7 +188,7 @@ fn roles(server: &Server, user: &str) -> String {
 #[test]
 fn everything_comes_back_by_the_documented_commands() {
     let world = World::new();
-    let databases = ["empty", "postgres", "shop", ODD];
+    let databases = ["blueprint", "empty", "postgres", "shop", ODD];
     let roles_before = roles(&world.server, SUPERUSER);
     let before: Vec<String> = databases.iter().map(|database| portrait(&world.server, SUPERUSER, database)).collect();
     let done = report(&world.export(&["--large-table-bytes", LARGE]));
@@ -200,6 +200,7 @@ fn everything_comes_back_by_the_documented_commands() {
         names,
         [
             "globals.sql.gz",
+            "blueprint.dump.gz",
             "empty.dump.gz",
             "postgres.dump.gz",
             "shop.dump.gz",
@@ -208,18 +209,20 @@ fn everything_comes_back_by_the_documented_commands() {
         ]
     );
     assert!(manifest.artifacts.iter().all(|artifact| artifact.method == Method::Dump));
-    let rows = |artifact: usize, table: &str| {
-        let dump = manifest.artifacts[artifact].dump.as_ref().unwrap();
+    let rows = |artifact: &str, table: &str| {
+        let artifact = manifest.artifacts.iter().find(|found| found.name == format!("{artifact}.dump.gz")).unwrap();
+        let dump = artifact.dump.as_ref().unwrap();
         dump.tables.iter().find(|count| count.name == table).map(|count| count.rows)
     };
-    assert_eq!(rows(3, "app.items"), Some(6));
-    assert_eq!(rows(3, "app.nothing"), Some(2));
-    assert_eq!(rows(3, "app.\"line\nbreak\""), Some(2));
-    assert_eq!(rows(3, "app.events_2025"), Some(214));
-    assert_eq!(rows(3, "app.volatile"), Some(1));
-    assert_eq!(rows(3, "app.\"Weird \"\"Name\"\".tbl*\""), None);
-    assert_eq!(rows(4, "app.\"Weird \"\"Name\"\".tbl*\""), Some(3000));
-    assert_eq!(rows(5, "mine.x"), Some(17));
+    assert_eq!(rows("blueprint", "public.defaults"), Some(23));
+    assert_eq!(rows("shop", "app.items"), Some(6));
+    assert_eq!(rows("shop", "app.nothing"), Some(2));
+    assert_eq!(rows("shop", "app.\"line\nbreak\""), Some(2));
+    assert_eq!(rows("shop", "app.events_2025"), Some(214));
+    assert_eq!(rows("shop", "app.volatile"), Some(1));
+    assert_eq!(rows("shop", "app.\"Weird \"\"Name\"\".tbl*\""), None);
+    assert_eq!(rows("shop-app_Weird__Name__tbl_", "app.\"Weird \"\"Name\"\".tbl*\""), Some(3000));
+    assert_eq!(rows("we_ird__n_me_x", "mine.x"), Some(17));
     assert!(manifest.notes.iter().any(|note| note.contains("rds_superuser")), "{:?}", manifest.notes);
     report(&world.verify());
 
@@ -476,7 +479,8 @@ fn rows_that_differ_from_the_manifest_are_found_when_the_dump_is_read_again() {
     report(&world.export(&[]));
     let path = world.destination().join("manifest.json");
     let mut manifest = world.manifest();
-    let dump = manifest.artifacts[3].dump.as_mut().unwrap();
+    let shop = manifest.artifacts.iter_mut().find(|artifact| artifact.name == "shop.dump.gz").unwrap();
+    let dump = shop.dump.as_mut().unwrap();
     dump.tables.iter_mut().find(|table| table.name == "app.items").unwrap().rows = 7;
     std::fs::write(&path, manifest.to_json()).unwrap();
     let (code, error) = failure(&world.verify());
@@ -519,7 +523,7 @@ fn the_plans_own_command_dumps_into_the_bucket_and_is_verified_there() {
     let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
     report(&run(&arguments, &fake.environment()));
     let manifest = Manifest::parse(&fake.object(&format!("{PREFIX}manifest.json")).unwrap(), PREFIX).unwrap();
-    assert_eq!(manifest.artifacts.len(), 5);
+    assert_eq!(manifest.artifacts.len(), 6);
     let cost = manifest.cost.unwrap();
     assert!(cost.instance_hours > 0.0 && cost.volume_gib_hours > cost.instance_hours);
     assert!(manifest.artifacts.iter().all(|artifact| artifact.index.key.starts_with("catalog/files/")));

@@ -18,6 +18,7 @@ alter role master set search_path to "$user", public;
 reset role;
 create database empty owner master;
 create database shop owner master;
+create database blueprint owner master is_template true;
 create database "we""ird. näme=x" owner owner_of_things;
 alter database shop set timezone to 'Asia/Tokyo';
 alter role writer in database shop set statement_timeout to '1min';
@@ -93,4 +94,9 @@ create index words_trgm on public.words using gin (word gin_trgm_ops);
 reset role;
 set role owner_of_things;
 select lo_from_bytea(424244, '\x01');
+reset role;
+\connect blueprint
+set role master;
+create table public.defaults (name text primary key, value int);
+insert into public.defaults select 'default ' || i, i from generate_series(1, 23) i;
 reset role;
