@@ -179,12 +179,22 @@ fn the_same_databases_give_the_same_bytes() {
 }
 
 #[test]
-fn a_server_that_runs_events_is_not_dumped() {
+fn a_server_whose_event_scheduler_is_on_is_not_dumped_even_without_events() {
     let world = World::new();
-    world.server.mariadb_sql("root", "set global event_scheduler = on;");
+    world.server.mariadb_sql("root", "drop event shop.nightly; set global event_scheduler = on;");
     let (code, error) = failure(&world.export(&world.server.password_file(), &[]));
     assert_eq!(code, 76, "{error}");
-    assert!(error.contains("shop.nightly") && error.contains("parquet"), "{error}");
+    assert!(error.contains("event_scheduler is ON") && error.contains("parameter group"), "{error}");
+}
+
+#[test]
+fn enabled_events_are_dumped_where_the_scheduler_is_off() {
+    let world = World::new();
+    let events = "select @@global.event_scheduler, event_name, status from information_schema.events;";
+    assert_eq!(world.server.mariadb_sql("root", events), "OFF\tnightly\tENABLED\n");
+    report(&world.export(&world.server.password_file(), &[]));
+    let dump = succeed(Command::new("gunzip").arg("-c").arg(world.destination().join("databases.sql.gz")));
+    assert!(dump.contains("EVENT `nightly` ON SCHEDULE EVERY 1 DAY"), "{dump}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! MySQL and MariaDB: all databases by one `mariadb-dump`, users by what the server says of them.
 
+mod refusal;
 mod user;
 
 use domain::failure::Kind;
@@ -47,20 +48,6 @@ struct Facts {
     databases: Vec<(String, u64)>,
 }
 
-/// Some events that the server runs by itself.
-const EVENTS: &str = "select hex(concat(event_schema, '.', event_name)) from information_schema.events \
-    where @@global.event_scheduler = 'ON' and status = 'ENABLED' order by 1 limit 4;";
-
-/// Some tables that keep their past.
-const VERSIONED: &str = "select hex(concat(table_schema, '.', table_name)) from information_schema.tables \
-    where table_type = 'SYSTEM VERSIONED' order by 1 limit 4;";
-
-/// Some columns that are computed, of tables of users.
-const GENERATED: &str = "select hex(concat(c.table_schema, '.', c.table_name, '.', c.column_name)) from information_schema.columns c \
-    join information_schema.tables t using (table_schema, table_name) \
-    where c.generation_expression <> '' and t.table_type = 'BASE TABLE' \
-    and c.table_schema not in ('information_schema', 'performance_schema', 'mysql', 'sys') order by 1 limit 4;";
-
 /// Dumps the server: users first, then all databases.
 pub(super) async fn dump(dumping: &Dumping<'_>, engine: Engine, harvest: &mut Harvest) -> Result<Server> {
     let (major, tool) = dumping.blocking(tools).await?;
@@ -77,11 +64,7 @@ pub(super) async fn dump(dumping: &Dumping<'_>, engine: Engine, harvest: &mut Ha
             ),
         ));
     }
-    dumping.blocking(refuse_events).await?;
-    dumping.blocking(refuse_versioned).await?;
-    if engine != Engine::Mariadb {
-        dumping.blocking(refuse_generated).await?;
-    }
+    dumping.blocking(move |session| refusal::refuse(session, engine)).await?;
     let size =
         dumping.blocking(|session| query(session, SIZE)?.map_err(|ended| ended.error("ask for the size"))).await?;
     let size_bytes = size.first().and_then(|row| row.first()).and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
@@ -117,61 +100,6 @@ pub(super) async fn dump(dumping: &Dumping<'_>, engine: Engine, harvest: &mut Ha
         harvest.artifacts.push(dumping.write(job, Origin::Tool(tool)).await?);
     }
     Ok(Server { version: facts.version, tool: format!("mariadb-dump {tool}"), size_bytes })
-}
-
-/// `mariadb-dump` writes the values of generated columns. MariaDB takes them back, MySQL refuses them (error 3105): such a dump could be made and
-/// verified, and not be restored.
-fn refuse_generated(session: &Session) -> Result<()> {
-    let rows = query(session, GENERATED)?.map_err(|ended| ended.error("look for generated columns"))?;
-    let columns: Vec<String> = rows.iter().filter_map(|row| unhexed(row.first()?)).collect();
-    if columns.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::DumpFailed,
-        format!(
-            "{} has generated columns ({} …), of which mariadb-dump makes what MySQL does not take back: set the tag \
-             backup-export:method to parquet on the database",
-            session.login.address(),
-            columns.join(", ")
-        ),
-    ))
-}
-
-/// Events that run in the restored copy change it before it is dumped: what a nightly event purges would be gone with the recovery point.
-fn refuse_events(session: &Session) -> Result<()> {
-    let rows = query(session, EVENTS)?.map_err(|ended| ended.error("look for events"))?;
-    let events: Vec<String> = rows.iter().filter_map(|row| unhexed(row.first()?)).collect();
-    if events.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::DumpFailed,
-        format!(
-            "{} runs events ({} …), which may have changed the restored copy already: set the tag backup-export:method to parquet on \
-             the database, or back it up with the events disabled",
-            session.login.address(),
-            events.join(", ")
-        ),
-    ))
-}
-
-/// Rows of the past are rows, and the tool leaves them out.
-fn refuse_versioned(session: &Session) -> Result<()> {
-    let rows = query(session, VERSIONED)?.map_err(|ended| ended.error("look for system-versioned tables"))?;
-    let tables: Vec<String> = rows.iter().filter_map(|row| unhexed(row.first()?)).collect();
-    if tables.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::DumpFailed,
-        format!(
-            "{} has system-versioned tables ({} …), whose past rows would not be in a dump: set the tag backup-export:method to \
-             parquet on the database",
-            session.login.address(),
-            tables.join(", ")
-        ),
-    ))
 }
 
 fn tools(session: &Session) -> Result<(u32, String)> {

@@ -1,0 +1,84 @@
+//! Servers that are not dumped, because a dump would lack something or not come back: that is said before anything is written.
+
+use domain::failure::Kind;
+use domain::source::Engine;
+
+use super::super::Session;
+use super::{query, unhexed};
+use crate::error::{Error, Result};
+
+/// Something that a dump does not hold as it should.
+struct Refusal {
+    /// Names some of them.
+    query: &'static str,
+    what: &'static str,
+    why: &'static str,
+}
+
+/// The tool reads such a table as it is now.
+const VERSIONED: Refusal = Refusal {
+    query: "select hex(concat(table_schema, '.', table_name)) from information_schema.tables \
+        where table_type = 'SYSTEM VERSIONED' order by 1 limit 4;",
+    what: "system-versioned tables",
+    why: "whose past rows would not be in a dump",
+};
+
+/// `mariadb-dump` writes the values of generated columns. MariaDB takes them back, MySQL refuses them (error 3105): such a dump could be made and
+/// verified, and not be restored.
+const GENERATED: Refusal = Refusal {
+    query: "select hex(concat(c.table_schema, '.', c.table_name, '.', c.column_name)) from information_schema.columns c \
+        join information_schema.tables t using (table_schema, table_name) \
+        where c.generation_expression <> '' and t.table_type = 'BASE TABLE' \
+        and c.table_schema not in ('information_schema', 'performance_schema', 'mysql', 'sys') order by 1 limit 4;",
+    what: "generated columns",
+    why: "of which mariadb-dump makes what MySQL does not take back",
+};
+
+const SCHEDULER: &str = "select @@global.event_scheduler;";
+
+/// Fails where a dump of the server would not be all of it.
+pub(super) fn refuse(session: &Session, engine: Engine) -> Result<()> {
+    refuse_events(session)?;
+    VERSIONED.check(session)?;
+    if engine != Engine::Mariadb {
+        GENERATED.check(session)?;
+    }
+    Ok(())
+}
+
+/// Events that run in the restored copy change it before it is dumped: what a nightly event purges would be gone with the recovery point. That
+/// there are none now proves nothing: an event that ran for the last time has removed itself.
+fn refuse_events(session: &Session) -> Result<()> {
+    let rows = query(session, SCHEDULER)?.map_err(|ended| ended.error("ask for the event_scheduler"))?;
+    let is_on = rows.first().and_then(|row| row.first()).is_some_and(|scheduler| scheduler == "ON");
+    if !is_on {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::DumpFailed,
+        format!(
+            "{} runs events (its event_scheduler is ON), which may have changed the restored copy already: restore it with a parameter \
+             group in which event_scheduler is OFF",
+            session.login.address()
+        ),
+    ))
+}
+
+impl Refusal {
+    fn check(&self, session: &Session) -> Result<()> {
+        let Self { query: sql, what, why } = self;
+        let rows = query(session, sql)?.map_err(|ended| ended.error(format!("look for {what}")))?;
+        let found: Vec<String> = rows.iter().filter_map(|row| unhexed(row.first()?)).collect();
+        if found.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::DumpFailed,
+            format!(
+                "{} has {what} ({} …), {why}: set the tag backup-export:method to parquet on the database",
+                session.login.address(),
+                found.join(", ")
+            ),
+        ))
+    }
+}
