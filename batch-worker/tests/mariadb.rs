@@ -33,10 +33,14 @@ impl World {
     }
 
     fn export(&self, password: &Path, more: &[&str]) -> Output {
+        self.export_as("mariadb", password, more)
+    }
+
+    fn export_as(&self, engine: &str, password: &Path, more: &[&str]) -> Output {
         let destination = format!("file://{}/", self.destination().display());
         let (port, password) = (self.server.port.to_string(), password.display().to_string());
         let mut arguments =
-            vec!["database", "--host", "127.0.0.1", "--port", &port, "--engine", "mariadb", "--user", "master"];
+            vec!["database", "--host", "127.0.0.1", "--port", &port, "--engine", engine, "--user", "master"];
         arguments.extend(["--password-file", &password, "--dest", &destination]);
         arguments.extend(more);
         let temporary = self.directory.path().join("tmp");
@@ -204,6 +208,15 @@ fn tables_that_keep_their_past_are_not_dumped_without_it() {
     let (code, error) = failure(&world.export(&world.server.password_file(), &[]));
     assert_eq!(code, 76, "{error}");
     assert!(error.contains("shop.versioned") && error.contains("parquet"), "{error}");
+}
+
+#[test]
+fn generated_columns_are_not_dumped_for_mysql() {
+    let world = World::new();
+    let (code, error) = failure(&world.export_as("mysql", &world.server.password_file(), &[]));
+    assert_eq!(code, 76, "{error}");
+    assert!(error.contains("generated columns (shop.items.doubled, shop.items.stored …)"), "{error}");
+    assert!(error.contains("parquet"), "{error}");
 }
 
 #[test]
