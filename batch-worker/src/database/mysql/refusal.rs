@@ -34,6 +34,14 @@ const GENERATED: Refusal = Refusal {
     why: "of which mariadb-dump makes what MySQL does not take back",
 };
 
+/// The tool does not know the type, which MySQL has from version 9 on, and writes its bytes as text.
+const VECTORS: Refusal = Refusal {
+    query: "select hex(concat(table_schema, '.', table_name, '.', column_name)) from information_schema.columns \
+        where data_type = 'vector' order by 1 limit 4;",
+    what: "vector columns",
+    why: "of which mariadb-dump makes what MySQL does not take back",
+};
+
 const SCHEDULER: &str = "select @@global.event_scheduler;";
 
 /// Fails where a dump of the server would not be all of it.
@@ -42,6 +50,7 @@ pub(super) fn refuse(session: &Session, engine: Engine) -> Result<()> {
     VERSIONED.check(session)?;
     if engine != Engine::Mariadb {
         GENERATED.check(session)?;
+        VECTORS.check(session)?;
     }
     Ok(())
 }
@@ -57,8 +66,8 @@ fn refuse_events(session: &Session) -> Result<()> {
     Err(Error::new(
         Kind::DumpFailed,
         format!(
-            "{} runs events (its event_scheduler is ON), which may have changed the restored copy already: restore it with a parameter \
-             group in which event_scheduler is OFF",
+            "{} runs events (its event_scheduler is ON), which may have changed the restored copy already: dump one in whose \
+             parameter group it is OFF, or set the tag backup-export:method to parquet on the database",
             session.login.address()
         ),
     ))

@@ -114,6 +114,7 @@ struct Writer {
     dumping_user: String,
     created: String,
     granted: String,
+    defaults: String,
     left_out: BTreeSet<String>,
 }
 
@@ -123,6 +124,7 @@ impl Writer {
             dumping_user: dumping_user.to_owned(),
             created: "-- Users, roles and what they are granted.\n".to_owned(),
             granted: String::new(),
+            defaults: String::new(),
             left_out: BTreeSet::new(),
         }
     }
@@ -138,7 +140,11 @@ impl Writer {
     fn statement(&mut self, account: &Account, text: &str) {
         if text.starts_with("CREATE USER ") {
             if account.user != self.dumping_user {
+                let (text, default_roles) = without_default_roles(text);
                 let _ = writeln!(self.created, "{text};");
+                if let Some(roles) = default_roles {
+                    let _ = writeln!(self.defaults, "ALTER USER {} DEFAULT ROLE {roles};", account.sql());
+                }
             }
             return;
         }
@@ -168,8 +174,9 @@ impl Writer {
             let names: Vec<String> = system.iter().map(Account::sql).collect();
             notes.push(format!("users of the server itself or of RDS are not in users.sql: {}", names.join(", ")));
         }
-        notes.extend(self.left_out.into_iter().map(|what| format!("users.sql does not grant {what}")));
-        (format!("{}{}FLUSH PRIVILEGES;\n{END}\n", self.created, self.granted), notes)
+        notes.extend(self.left_out.iter().map(|what| format!("users.sql does not grant {what}")));
+        let Self { created, granted, defaults, .. } = self;
+        (format!("{created}{granted}{defaults}FLUSH PRIVILEGES;\n{END}\n"), notes)
     }
 }
 
@@ -184,6 +191,16 @@ fn without_authentication(text: &str) -> String {
     };
     let ends = [" REQUIRE ", " WITH "].iter().filter_map(|word| find(text, word, begin + 1)).min();
     format!("{}{}", &text[..begin], ends.map_or("", |end| &text[end..]))
+}
+
+/// MySQL says it when it creates a user, and takes it only once the roles are there and granted.
+fn without_default_roles(text: &str) -> (String, Option<&str>) {
+    const WORDS: &str = " DEFAULT ROLE ";
+    let Some(begin) = find(text, WORDS, 0) else {
+        return (text.to_owned(), None);
+    };
+    let end = find(text, " REQUIRE ", begin).unwrap_or(text.len());
+    (format!("{}{}", &text[..begin], &text[end..]), Some(&text[begin + WORDS.len()..end]))
 }
 
 /// Where `wanted` is outside of quotes, from `from` on.
@@ -208,6 +225,27 @@ fn find(text: &str, wanted: &str, from: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn default_roles_are_set_when_they_are_granted() {
+        let mut writer = Writer::new("master");
+        let app = account("app", "%", false);
+        writer.begin(&app);
+        writer.statement(
+            &app,
+            "CREATE USER `app`@`%` IDENTIFIED WITH 'caching_sha2_password' AS 0x24 DEFAULT ROLE `a REQUIRE b`@`%`,`reader`@`%` REQUIRE SSL",
+        );
+        writer.statement(&app, "GRANT `a REQUIRE b`@`%`,`reader`@`%` TO `app`@`%`");
+        let (sql, _) = writer.finish(&[]);
+        assert_eq!(
+            sql,
+            "-- Users, roles and what they are granted.\n\
+             CREATE USER `app`@`%` IDENTIFIED WITH 'caching_sha2_password' AS 0x24 REQUIRE SSL;\n\
+             GRANT `a REQUIRE b`@`%`,`reader`@`%` TO `app`@`%`;\n\
+             ALTER USER `app`@`%` DEFAULT ROLE `a REQUIRE b`@`%`,`reader`@`%`;\n\
+             FLUSH PRIVILEGES;\n-- Dump completed\n"
+        );
+    }
 
     fn account(user: &str, host: &str, is_role: bool) -> Account {
         Account { user: user.to_owned(), host: host.to_owned(), is_role }
