@@ -9,7 +9,7 @@ AS_ROOT := $(shell if [ "$$(id -u)" != 0 ] && command -v sudo >/dev/null; then e
 TARGET_DIR = $(shell cargo metadata --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 HOST_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 
-.PHONY: help setup build lint synth test test-rust test-cdk test-deploy image demo clean
+.PHONY: help setup build lint synth test test-rust test-cdk test-deploy image newer-servers demo clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -54,6 +54,9 @@ test-deploy:
 
 image: ## Build the worker's image on a base made here, and run it
 	$(AS_ROOT) tests/image
+
+newer-servers: build ## Export a MySQL and a PostgreSQL of Debian unstable, and compare what comes back
+	tests/newer-servers
 
 demo: setup synth build ## Export sample backups on this machine and show what happened (DEMO=--without-databases: disks alone)
 	@$(AS_ROOT) "$(TARGET_DIR)/debug/demo" $(DEMO)

@@ -138,6 +138,9 @@ pub struct Scope {
 const MAX_TURNS: u32 = 30;
 /// Turns after which what is refused for good counts as refused.
 const HOPELESS_TURNS: u32 = 4;
+/// Turns after which nothing that a dead execution called can be under way: with the usual waits between them, 15, 30 and 60 seconds, that is longer
+/// than a Lambda may take.
+const SETTLED_TURNS: u32 = 3;
 /// Turns that a detachment gets before it is forced.
 const PATIENT_TURNS: u32 = 4;
 /// More names than this make the state machine's data large without telling more.
@@ -175,7 +178,9 @@ impl Cleaner {
         let scope =
             Scope { half_objects: caught.is_some(), last_words: is_explained, force_detach: turn >= PATIENT_TURNS };
         let done = self.turn(&plan, scope).await;
-        let state = next_state(&done, turn, is_explained);
+        // Its own execution has waited for whatever it called.
+        let may_end = is_explained && (!release || turn >= SETTLED_TURNS);
+        let state = next_state(&done, turn, may_end);
         if state == State::Done && release {
             claim::release(&Bucket::of(&self.s3, &plan), &plan.claim_key, &plan.execution).await?;
         }
@@ -253,9 +258,9 @@ impl Cleaner {
 
 /// A failed execution gets a second look: describing is eventually consistent, and a call that was under way when the failure
 /// was caught may have made a volume since. It is also what lets the last words be read before they go.
-fn next_state(turn: &Turn, number: u32, is_explained: bool) -> State {
+fn next_state(turn: &Turn, number: u32, may_end: bool) -> State {
     if turn.is_clean() {
-        return if is_explained { State::Done } else { State::Pending };
+        return if may_end { State::Done } else { State::Pending };
     }
     if number >= MAX_TURNS || (number >= HOPELESS_TURNS && turn.is_hopeless()) {
         return State::GaveUp;

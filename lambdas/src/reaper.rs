@@ -87,7 +87,7 @@ pub struct Reaper {
 pub struct Report {
     /// One for each execution after which something was to be cleaned up.
     pub executions: Vec<Reaped>,
-    /// Databases, tables and passwords that were removed although nobody remembered their execution.
+    /// Databases, parameter groups, tables and passwords that were removed although nobody remembered their execution.
     pub orphans: Vec<String>,
 }
 

@@ -5,6 +5,7 @@
 
 pub mod database;
 pub mod parameter_group;
+mod password;
 pub(crate) mod snapshot_export;
 pub(crate) mod table;
 pub mod volume;

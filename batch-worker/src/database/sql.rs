@@ -1,6 +1,6 @@
 //! Counting in SQL: the rows and objects of what `mariadb-dump` writes, and the roles or users of the files that are made here.
 //!
-//! `mariadb-dump` puts each row of an `INSERT` on a line of its own, and escapes every line break in a value. Outside of rows, quotes, comments and `DELIMITER`
+//! `mariadb-dump` ends a line with each row of an `INSERT`, and escapes every line break in a value. Outside of rows, quotes, comments and `DELIMITER`
 //! are honoured as the client does, so that the body of a routine cannot pass for a statement. Constant memory, but for the names of tables.
 
 use std::collections::BTreeMap;
@@ -71,6 +71,8 @@ pub(crate) struct SqlCounter {
     state: State,
     /// The beginning of the statement, without comments.
     head: Vec<u8>,
+    /// Whether a backslash is one in quotes: in bodies that were made so.
+    keeps_backslashes: bool,
     /// What ends a statement.
     delimiter: Vec<u8>,
     previous: u8,
@@ -104,6 +106,7 @@ impl Default for SqlCounter {
         Self {
             state: State::Code,
             head: Vec::new(),
+            keeps_backslashes: false,
             delimiter: b";".to_vec(),
             previous: b'\n',
             database: String::new(),
@@ -119,16 +122,37 @@ impl Default for SqlCounter {
 
 impl SqlCounter {
     pub(crate) fn write(&mut self, mut data: &[u8]) -> Result<(), Unreadable> {
-        self.ending.write(data);
         while !data.is_empty() {
-            if self.state == State::Rows {
-                data = self.rows(data)?;
-            } else {
-                self.byte(data[0])?;
-                data = &data[1..];
-            }
+            data = self.section(data)?.1;
         }
         Ok(())
+    }
+
+    /// Whether a table was created so far.
+    pub(crate) fn has_table(&self, name: &str) -> bool {
+        self.tables.contains_key(name)
+    }
+
+    /// The table whose rows come next.
+    pub(crate) fn rows_of(&self) -> Option<&str> {
+        (self.state == State::Rows).then_some(self.table.as_str())
+    }
+
+    /// Takes what is all rows of a table, or all between rows: what was taken, and what comes behind it.
+    pub(crate) fn section<'a>(&mut self, data: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), Unreadable> {
+        let taken = if self.state == State::Rows {
+            data.len() - self.rows(data)?.len()
+        } else {
+            let mut taken = 0;
+            while taken < data.len() && self.state != State::Rows {
+                self.byte(data[taken])?;
+                taken += 1;
+            }
+            taken
+        };
+        let (part, rest) = data.split_at(taken);
+        self.ending.write(part);
+        Ok((part, rest))
     }
 
     pub(crate) fn finish(self) -> Result<Contents, Unreadable> {
@@ -155,7 +179,7 @@ impl SqlCounter {
                 self.keep(byte);
                 if byte == quote {
                     self.state = State::Code;
-                } else if byte == b'\\' && quote != b'`' {
+                } else if byte == b'\\' && quote != b'`' && !self.keeps_backslashes {
                     self.state = State::Escaped(quote);
                 }
             }
@@ -263,8 +287,10 @@ impl SqlCounter {
         if self.head.starts_with(b"INSERT ") && self.delimiter == b";" && !self.database.is_empty() {
             return Err(Unreadable("the rows of an INSERT are not on lines of their own".to_owned()));
         }
-        if self.head.starts_with(b"USE `") {
-            self.database = self.name_at(4)?.0;
+        if self.head.starts_with(b"SET sql_mode") {
+            self.keeps_backslashes = find(&self.head, b"NO_BACKSLASH_ESCAPES").is_some();
+        } else if self.head.starts_with(b"USE `") {
+            self.database = self.name_at(4)?;
         } else if self.head.starts_with(b"CREATE ") || self.head.starts_with(b"CREATE*/") {
             self.objects += 1;
             if self.head.starts_with(b"CREATE TABLE ") {
@@ -284,15 +310,15 @@ impl SqlCounter {
                 let text = &self.head[begin..];
                 let skipped = b"IF NOT EXISTS ";
                 let more = if text.starts_with(skipped) { skipped.len() } else { 0 };
-                self.name_at(begin + more)?.1
+                self.name_at(begin + more)?
             }
             None => return Err(Unreadable("a statement without a table".to_owned())),
         };
-        Ok(format!("{}.{name}", plain(&self.database)))
+        Ok(table_name(&self.database, &name))
     }
 
-    /// The name in backticks at `begin`: as it is, and as it is shown.
-    fn name_at(&self, begin: usize) -> Result<(String, String), Unreadable> {
+    /// The name in backticks at `begin`.
+    fn name_at(&self, begin: usize) -> Result<String, Unreadable> {
         let malformed = || Unreadable("a name that is not in backticks".to_owned());
         let mut bytes = self.head.get(begin..).ok_or_else(malformed)?.iter().copied().peekable();
         if bytes.next() != Some(b'`') {
@@ -309,9 +335,7 @@ impl SqlCounter {
                 byte => name.push(byte),
             }
         }
-        let name = String::from_utf8_lossy(&name).into_owned();
-        let shown = plain(&name);
-        Ok((name, shown))
+        Ok(String::from_utf8_lossy(&name).into_owned())
     }
 
     /// Counts lines, and returns what follows the last of them.
@@ -337,6 +361,11 @@ impl SqlCounter {
         self.line_end = data.last().copied().unwrap_or(self.line_end);
         Ok(&[])
     }
+}
+
+/// The name of a table with its database, as it is shown.
+pub(crate) fn table_name(database: &str, table: &str) -> String {
+    format!("{}.{}", plain(database), plain(table))
 }
 
 /// A name as it is shown: in backticks where it would be ambiguous otherwise.
@@ -395,10 +424,16 @@ DELIMITER ;;
   -- it's a comment
   # isn't it
   /* that's one, too */
+  SELECT 'a\';';
 INSERT INTO `log` VALUES
 (1);
 END */;;
 DELIMITER ;
+/*!50003 SET sql_mode              = 'NO_BACKSLASH_ESCAPES' */ ;
+DELIMITER ;;
+/*!50003 CREATE*/ /*!50003 TRIGGER u BEFORE INSERT ON `empty` FOR EACH ROW SET NEW.id = '\' */;;
+DELIMITER ;
+/*!50003 SET sql_mode              = @saved_sql_mode */ ;
 -- Dump completed
 ";
 
@@ -413,7 +448,7 @@ DELIMITER ;
     #[test]
     fn rows_and_objects_are_counted_and_bodies_of_routines_are_not_taken_for_them() {
         let contents = count(std::iter::once(DUMP.as_bytes().to_vec())).unwrap();
-        assert_eq!(contents.objects, 6);
+        assert_eq!(contents.objects, 7);
         let tables = [("shop.`odd ``name``; --`", 4), ("shop.empty", 0), ("shop.hidden", 3)];
         assert_eq!(contents.tables, tables.map(|(name, rows)| (name.to_owned(), rows)).into());
     }

@@ -10,6 +10,7 @@ use domain::part::{MIN_PART_BYTES, PartPlan};
 
 use super::child::Tool;
 use super::inspect::{Contents, Inspector};
+use super::mysql::generated::{Generated, Rewriter};
 use super::{Dumping, Session};
 use crate::error::{Error, Result};
 use crate::pipeline::artifact::{Output, Recipe};
@@ -38,6 +39,8 @@ pub(crate) struct Job {
 #[derive(Debug, Clone)]
 pub(crate) enum Origin {
     Tool(Tool),
+    /// `mariadb-dump`, and the columns whose values are left out of what it prints.
+    Rewritten(Tool, Generated),
     Text(String),
 }
 
@@ -107,32 +110,43 @@ fn produce(
     let archive = |error: archive::Error| Error::internal(format!("compress {}", job.what), error);
     let mut writer = ImageWriter::new(options, stream.members(), index).map_err(archive)?;
     let mut inspector = Inspector::new(job.format, job.content, &session.children)?;
+    let unreadable = |error| Error::caused_by(Kind::DumpFailed, what.clone(), error);
     let mut take = |data: &[u8]| -> Result<()> {
         writer.write(data).map_err(archive)?;
         counters.reading.add_bytes_read(data.len() as u64);
-        inspector.write(data).map_err(|error| Error::caused_by(Kind::DumpFailed, what.clone(), error))
+        inspector.write(data).map_err(unreadable)
     };
     match origin {
         Origin::Text(text) => take(text.as_bytes())?,
-        Origin::Tool(tool) => {
-            let mut child = session.children.spawn(tool, Stdio::null())?;
-            let mut printed = child.stdout()?;
-            let mut buffer = vec![0; READ_BYTES];
-            let mut copy = || -> Result<()> {
-                loop {
-                    let count = printed
-                        .read(&mut buffer)
-                        .map_err(|error| Error::internal(format!("read from {}", job.what), error))?;
-                    if count == 0 {
-                        return Ok(());
-                    }
-                    take(&buffer[..count])?;
-                }
-            };
-            copy()?;
-            child.wait()?.map_err(|ended| ended.error(what.clone()))?;
+        Origin::Tool(tool) => run(session, job, tool, &mut take)?,
+        Origin::Rewritten(tool, generated) => {
+            let mut rewriter = Rewriter::new(generated.clone());
+            let mut rewritten = Vec::new();
+            run(session, job, tool, |data| {
+                rewritten.clear();
+                rewriter.write(data, &mut rewritten).map_err(unreadable)?;
+                take(&rewritten)
+            })?;
+            rewriter.finish().map_err(unreadable)?;
         }
     }
     let contents = inspector.finish()?.map_err(|error| Error::caused_by(Kind::DumpFailed, what, error))?;
     Ok((writer.finish().map_err(archive)?, contents))
+}
+
+/// Gives away all that a tool prints, and waits for its end.
+fn run(session: &Session, job: &Job, tool: &Tool, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut child = session.children.spawn(tool, Stdio::null())?;
+    let mut printed = child.stdout()?;
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let count =
+            printed.read(&mut buffer).map_err(|error| Error::internal(format!("read from {}", job.what), error))?;
+        if count == 0 {
+            break;
+        }
+        take(&buffer[..count])?;
+    }
+    let what = format!("dump {} of {}", job.what, session.login.address());
+    child.wait()?.map_err(|ended| ended.error(what))
 }

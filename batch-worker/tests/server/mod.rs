@@ -141,7 +141,9 @@ impl Server {
         let directory = directory();
         let data = directory.path().join("data");
         succeed(
+            // Servers remove each other's temporary tables where they share a directory.
             as_nobody("mariadb-install-db")
+                .env("TMPDIR", directory.path())
                 .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
                 .arg(format!("--datadir={}", data.display())),
         );
@@ -159,6 +161,7 @@ impl Server {
         own(&init);
         let port = free_port();
         let process = as_nobody("mariadbd")
+            .env("TMPDIR", directory.path())
             .args(["--no-defaults", "--bind-address=127.0.0.1", "--character-set-server=utf8mb4"])
             .args(["--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", "--event-scheduler=OFF"])
             .arg(format!("--datadir={}", data.display()))

@@ -16,15 +16,18 @@ export function databaseGrants(installation: Installation, databases: Databases)
   const snapshots = [ofInstances, ofClusters];
   const instances = [rds("db", "exp-*-db")];
   const clusters = [rds("cluster", "exp-*-cluster")];
-  // Named as what is started with them.
-  const groups = [rds("pg", "exp-*-db"), rds("cluster-pg", "exp-*-db")];
+  // Of an instance or of a cluster, and called as the instance.
+  const groups = [
+    { of: "DB", group: [rds("pg", "exp-*-db")] },
+    { of: "DBCluster", group: [rds("cluster-pg", "exp-*-db")] },
+  ];
   const { created, creating } = installation;
   const passwords = [passwordArns(installation)];
   /** Has to be permitted beside the server itself. */
   const making = (action: string, ...kinds: readonly string[]): Permission => ({
     actions: [action],
     resources: [databases.subnetGroupArn, ...kinds.map((kind) => rds(kind, "*"))],
-    why: "what a database is made with, and is not changed: its parameters and options are its engine's or its snapshot's, whatever they are called",
+    why: "what a database is made with, and is not changed: its options are its engine's or its snapshot's, whatever they are called, and so are its parameters, but for those of MySQL",
   });
   const keys = installation.sourceKeys("rds", ["kms:DescribeKey", "kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"]);
   const why = "a read that finds what is there: names and states of databases, none of their contents";
@@ -44,7 +47,7 @@ export function databaseGrants(installation: Installation, databases: Databases)
     ...looking,
     { actions: ["rds:DeleteDBInstance"], resources: instances, conditions: created },
     { actions: ["rds:DeleteDBCluster"], resources: clusters, conditions: created },
-    { actions: ["rds:DeleteDBParameterGroup", "rds:DeleteDBClusterParameterGroup"], resources: groups, conditions: created },
+    ...groups.map(({ of, group }) => ({ actions: [`rds:Delete${of}ParameterGroup`], resources: group, conditions: created })),
     tasks,
     {
       actions: ["rds:CancelExportTask"],
@@ -64,9 +67,11 @@ export function databaseGrants(installation: Installation, databases: Databases)
     ],
     startRestore: [
       // So that no event of the original runs in the copy.
-      { actions: ["rds:CreateDBParameterGroup", "rds:CreateDBClusterParameterGroup", "rds:AddTagsToResource"], resources: groups, conditions: creating },
-      { actions: ["rds:ModifyDBParameterGroup", "rds:ModifyDBClusterParameterGroup"], resources: groups, conditions: created },
-      { actions: ["rds:DescribeDBParameters", "rds:DescribeDBClusterParameters"], resources: groups },
+      ...groups.flatMap(({ of, group }) => [
+        { actions: [`rds:Create${of}ParameterGroup`, "rds:AddTagsToResource"], resources: group, conditions: creating },
+        { actions: [`rds:Modify${of}ParameterGroup`], resources: group, conditions: created },
+        { actions: [`rds:Describe${of}Parameters`], resources: group },
+      ]),
       { actions: ["rds:RestoreDBInstanceFromDBSnapshot", "rds:AddTagsToResource"], resources: instances, conditions: creating },
       { actions: ["rds:RestoreDBClusterFromSnapshot", "rds:AddTagsToResource"], resources: clusters, conditions: creating },
       // Of a Multi-AZ cluster an instance is made.

@@ -1,4 +1,4 @@
-//! Databases, tables and passwords whose export nobody works on any more: made by a call that was under way when the cleanup looked, or by a restore
+//! Databases, parameter groups, tables, passwords and export tasks whose export nobody works on any more: made by a call that was under way when the cleanup looked, or by a restore
 //! job that came late.
 //!
 //! They are found by their names, which say the installation and the export. An export that is at work has a claim from before it makes anything to

@@ -1,17 +1,13 @@
 //! A database server, made of an RDS or Aurora snapshot: an instance, or a cluster and then an instance in it, and a password that only we know.
-//!
-//! The password never passes through the state machine. It is made here, kept as an SSM SecureString of a derived name, and set; whoever is called
-//! again reads it back instead of making another.
 
 use aws_sdk_rds::types::{DbCluster, DbInstance, Endpoint, Tag};
-use aws_sdk_ssm::types::ParameterType;
 use domain::failure::Kind;
 use domain::id::AvailabilityZone;
 use domain::plan::{Plan, Restored, Unit};
 use domain::source::{DatabaseSource, SnapshotKind};
 use serde::{Deserialize, Serialize};
 
-use super::{Restorer, Turn, parameter_group};
+use super::{Restorer, Turn, parameter_group, password};
 use crate::aws::Failure;
 use crate::error::Error;
 
@@ -251,6 +247,14 @@ pub(super) fn refused(failure: Failure, source: &DatabaseSource, action: String)
             format!("{action}: the account's RDS quota is used up; raise it, or run fewer exports at once"),
         );
     }
+    // It was made a moment ago, and is not known everywhere yet.
+    if failure.is(&[
+        "DBParameterGroupNotFound",
+        "DBClusterParameterGroupNotFound",
+        "DBClusterParameterGroupNotFoundFault",
+    ]) {
+        return failure.as_kind(Kind::Unavailable, action);
+    }
     if failure.is(&["KMSKeyNotAccessibleFault"]) {
         let key = source.kms_key_id.as_deref().unwrap_or("that encrypts it");
         return failure.as_kind(
@@ -314,7 +318,7 @@ pub(super) async fn check(
     let at = format!("the password of {} is being set", source.instance_id);
     match progress.stage {
         Stage::Cluster | Stage::Instance => {
-            set_password(restorer, plan, unit, source).await?;
+            password::set(restorer, plan, unit, source).await?;
             next(Stage::Password, &zone, at)
         }
         Stage::Password | Stage::Settling if is_pending => next(Stage::Password, &zone, at),
@@ -375,67 +379,4 @@ pub(crate) async fn find_cluster(rds: &aws_sdk_rds::Client, id: &str) -> Result<
         Err(failure) if failure.is(&["DBClusterNotFoundFault", "DBClusterNotFound"]) => Ok(None),
         Err(failure) => Err(failure.during(format!("describe the database cluster {id}"))),
     }
-}
-
-async fn set_password(restorer: &Restorer, plan: &Plan, unit: &Unit, source: &DatabaseSource) -> Result<(), Error> {
-    let password = password(&restorer.ssm, plan, unit, &source.password_parameter).await?;
-    let rds = &restorer.rds;
-    let result = match &source.cluster_id {
-        Some(cluster) => rds
-            .modify_db_cluster()
-            .db_cluster_identifier(cluster)
-            .master_user_password(password)
-            .apply_immediately(true)
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| Failure::of(&error)),
-        None => rds
-            .modify_db_instance()
-            .db_instance_identifier(&source.instance_id)
-            .master_user_password(password)
-            .apply_immediately(true)
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| Failure::of(&error)),
-    };
-    match result {
-        Ok(()) => Ok(()),
-        // It began to change after it was described.
-        Err(failure) if failure.is(&["InvalidDBInstanceState", "InvalidDBClusterStateFault"]) => {
-            Err(failure.as_kind(Kind::Unavailable, format!("set the password of {}", source.instance_id)))
-        }
-        Err(failure) => Err(failure.during(format!("set the password of {}", source.instance_id))),
-    }
-}
-
-/// The password: made and kept, or as it was kept before.
-async fn password(ssm: &aws_sdk_ssm::Client, plan: &Plan, unit: &Unit, name: &str) -> Result<String, Error> {
-    // 122 random bits without a character that any engine refuses; MySQL takes 41 characters at most.
-    let password = uuid::Uuid::new_v4().simple().to_string();
-    let tag = |(key, value): (String, String)| {
-        let built = aws_sdk_ssm::types::Tag::builder().key(key).value(value).build();
-        built.map_err(|error| Error::new(Kind::Internal, format!("tag the parameter {name}: {error}")))
-    };
-    let tags = super::tags(plan, unit).into_iter().map(tag).collect::<Result<Vec<_>, _>>()?;
-    let result = ssm
-        .put_parameter()
-        .name(name)
-        .r#type(ParameterType::SecureString)
-        .value(&password)
-        .description("Password of a database that is restored for its export; deleted with it")
-        .overwrite(false)
-        .set_tags(Some(tags))
-        .send()
-        .await;
-    match result.map_err(|error| Failure::of(&error)) {
-        Ok(_) => return Ok(password),
-        Err(failure) if failure.is(&["ParameterAlreadyExists"]) => {}
-        Err(failure) => return Err(failure.during(format!("keep a password as {name}"))),
-    }
-    let result = ssm.get_parameter().name(name).with_decryption(true).send().await;
-    let output = result.map_err(|error| Failure::of(&error).during(format!("read the password back from {name}")))?;
-    let kept = output.parameter.and_then(|parameter| parameter.value);
-    kept.ok_or_else(|| Error::new(Kind::Internal, format!("the parameter {name} has no value")))
 }

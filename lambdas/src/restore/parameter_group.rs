@@ -1,5 +1,7 @@
 //! Parameter groups: what a restored server must be told before it starts, because a copy that changes itself is no copy.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_rds::Client;
 use aws_sdk_rds::error::SdkError;
 use aws_sdk_rds::types::{ApplyMethod, Parameter, Tag};
@@ -71,11 +73,9 @@ async fn is_set(rds: &Client, scope: Scope, name: &str) -> Result<bool, Error> {
         Err(failure) if failure.is(NOT_FOUND) => return Ok(false),
         Err(failure) => return Err(failure.during(format!("describe the parameter group {name}"))),
     };
-    let says = |(name, value): &(&str, &str)| {
-        let found = shown.iter().find(|known| known.parameter_name() == Some(name));
-        found.and_then(Parameter::parameter_value).is_some_and(|known| known.eq_ignore_ascii_case(value))
-    };
-    Ok(ParameterGroup::PARAMETERS.iter().all(says))
+    Ok(ParameterGroup::PARAMETERS
+        .iter()
+        .all(|(parameter, value)| shown.get(*parameter).is_some_and(|known| known.eq_ignore_ascii_case(value))))
 }
 
 /// Deletes a group. `false` when there is none.
@@ -129,20 +129,31 @@ async fn modify(rds: &Client, scope: Scope, name: &str) -> Result<(), Failure> {
     }
 }
 
-/// The parameters that differ from those of the family: a page has place for all that is set here.
-async fn describe(rds: &Client, scope: Scope, name: &str) -> Result<Vec<Parameter>, Failure> {
-    const SET_BY_USER: &str = "user";
-    let parameters = match scope {
-        Scope::Instance => {
-            let call = rds.describe_db_parameters().db_parameter_group_name(name).source(SET_BY_USER);
-            call.send().await.map(|output| output.parameters).map_err(|error| Failure::of(&error))?
-        }
-        Scope::Cluster => {
-            let call = rds.describe_db_cluster_parameters().db_cluster_parameter_group_name(name).source(SET_BY_USER);
-            call.send().await.map(|output| output.parameters).map_err(|error| Failure::of(&error))?
+/// The values of the parameters that have one. All are asked for: one that is set to what the family says may not count as set by a user.
+async fn describe(rds: &Client, scope: Scope, name: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let mut found = BTreeMap::new();
+    let mut note = |parameter: Parameter| {
+        if let (Some(name), Some(value)) = (parameter.parameter_name, parameter.parameter_value) {
+            found.insert(name, value);
         }
     };
-    Ok(parameters.unwrap_or_default())
+    match scope {
+        Scope::Instance => {
+            let call = rds.describe_db_parameters().db_parameter_group_name(name);
+            let mut parameters = call.into_paginator().items().send();
+            while let Some(parameter) = parameters.next().await {
+                note(parameter.map_err(|error| Failure::of(&error))?);
+            }
+        }
+        Scope::Cluster => {
+            let call = rds.describe_db_cluster_parameters().db_cluster_parameter_group_name(name);
+            let mut parameters = call.into_paginator().items().send();
+            while let Some(parameter) = parameters.next().await {
+                note(parameter.map_err(|error| Failure::of(&error))?);
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn done<T, E>(result: Result<T, SdkError<E, HttpResponse>>) -> Result<(), Failure>

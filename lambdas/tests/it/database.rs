@@ -1,4 +1,4 @@
-//! Databases and tables: made once, under names that are found again, with a password that nobody sees, and gone afterwards.
+//! Databases: made once, under names that are found again, with a password that nobody sees, and gone afterwards.
 
 use backup_export_lambdas::cleanup::{self, Cleanup};
 use backup_export_lambdas::error::Error;
@@ -7,30 +7,25 @@ use backup_export_lambdas::reaper::{self, Reaper};
 use backup_export_lambdas::restore::{Request, Restore, State};
 use domain::claim::Claim;
 use domain::failure::{CaughtError, Kind};
-use domain::key::NATIVE_LISTING;
-use domain::manifest::{Manifest, Native, SmallObject};
 use domain::plan::{Plan, Unit};
-use domain::source::{
-    DatabaseSource, Engine, ParameterGroup, SnapshotExportSource, SnapshotKind, Source, TableFormat, TableOrigin,
-    TableSource,
-};
+use domain::source::{DatabaseSource, Engine, ParameterGroup, SnapshotKind, Source};
 use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::cleanup::cleaner;
 use crate::cloud::Cloud;
-use crate::sample::{manifest, now, plan};
+use crate::sample::{now, plan};
 
-const SNAPSHOT: &str = "arn:aws:rds:us-east-1:123456789012:snapshot:awsbackup:job-1f2e";
+pub(crate) const SNAPSHOT: &str = "arn:aws:rds:us-east-1:123456789012:snapshot:awsbackup:job-1f2e";
 
 /// The sample plan, of this source instead.
-fn plan_of(source: Source) -> Plan {
+pub(crate) fn plan_of(source: Source) -> Plan {
     let plan = plan();
     let unit = Unit { key: "orders".into(), source, restore_timeout_seconds: 3_600, ..plan.units[0].clone() };
     Plan { units: vec![unit], ..plan }
 }
 
-fn names() -> String {
+pub(crate) fn names() -> String {
     plan().job_name_prefix()
 }
 
@@ -67,47 +62,17 @@ fn mysql(kind: SnapshotKind) -> Plan {
     plan
 }
 
-fn parquet() -> Plan {
-    plan_of(Source::SnapshotExport(SnapshotExportSource {
-        snapshot_arn: SNAPSHOT.into(),
-        engine: Engine::Mysql,
-        engine_version: "8.0".into(),
-        size_gib: 20,
-        task_id: format!("{}parquet", names()),
-        role_arn: "arn:aws:iam::123456789012:role/export".into(),
-        kms_key_id: "key-1".into(),
-    }))
-}
-
-fn table(origin: TableOrigin) -> Plan {
-    plan_of(Source::Table(TableSource {
-        table_arn: "arn:aws:dynamodb:us-east-1:123456789012:table/orders".into(),
-        origin,
-        format: TableFormat::DynamodbJson,
-        size_bytes: None,
-    }))
-}
-
-fn backup() -> Plan {
-    table(TableOrigin::Backup {
-        backup_arn: "arn:aws:dynamodb:us-east-1:123456789012:table/orders/backup/0154".into(),
-        restore_role_arn: None,
-        temporary_table: format!("{}table", names()),
-        temporary_table_arn: format!("arn:aws:dynamodb:us-east-1:123456789012:table/{}table", names()),
-    })
-}
-
-fn request(plan: &Plan, restore: Option<Restore>) -> Request {
+pub(crate) fn request(plan: &Plan, restore: Option<Restore>) -> Request {
     // What the state machine carries is what the Lambda reads.
     let restore = restore.map(|restore| serde_json::from_value(serde_json::to_value(restore).unwrap()).unwrap());
     Request { unit: plan.units[0].clone(), plan: plan.clone(), restore }
 }
 
-async fn start(cloud: &Cloud, plan: &Plan) -> Restore {
+pub(crate) async fn start(cloud: &Cloud, plan: &Plan) -> Restore {
     cloud.restorer().start(request(plan, None)).await.unwrap()
 }
 
-async fn look(cloud: &Cloud, plan: &Plan, restore: Restore) -> Result<Restore, Error> {
+pub(crate) async fn look(cloud: &Cloud, plan: &Plan, restore: Restore) -> Result<Restore, Error> {
     cloud.restorer().check(request(plan, Some(restore)), now()).await
 }
 
@@ -115,7 +80,7 @@ fn set_instance(cloud: &Cloud, status: &str) {
     cloud.edit(|state| state.databases.instances.values_mut().for_each(|known| status.clone_into(known)));
 }
 
-fn said(cloud: &Cloud, action: &str) -> Vec<std::collections::BTreeMap<String, String>> {
+pub(crate) fn said(cloud: &Cloud, action: &str) -> Vec<std::collections::BTreeMap<String, String>> {
     cloud.edit(|state| {
         let said = state.databases.said.iter().filter(|(known, _)| known == action);
         said.map(|(_, fields)| fields.clone()).collect()
@@ -166,7 +131,7 @@ async fn a_server_with_events_starts_with_a_group_that_keeps_them_from_running()
         start(&cloud, &plan).await;
         assert_eq!(
             cloud.edit(|state| state.databases.parameter_groups.clone()),
-            [(format!("{}db", names()), true)].into()
+            [((kind == SnapshotKind::AuroraCluster, format!("{}db", names())), true)].into()
         );
         let made = &said(&cloud, create)[0];
         assert!(made["DBParameterGroupFamily"].ends_with("mysql8.0"), "{made:?}");
@@ -294,92 +259,7 @@ async fn refusals_of_rds_are_told_apart() {
     assert_eq!(said(&cloud, "RestoreDBInstanceFromDBSnapshot")[0]["AvailabilityZone"], zone);
 }
 
-#[tokio::test]
-async fn an_export_task_waits_for_one_of_five_slots() {
-    let cloud = Cloud::new();
-    let plan = parquet();
-    cloud.edit(|state| {
-        let tasks = (0..5).map(|number| (format!("other-{number}"), "IN_PROGRESS".to_owned()));
-        state.databases.tasks.extend(tasks);
-        state.databases.tasks.insert("old".into(), "COMPLETE".into());
-    });
-    let mut restore = start(&cloud, &plan).await;
-    restore = look(&cloud, &plan, restore).await.unwrap();
-    assert_eq!(cloud.calls("rds:StartExportTask"), 0);
-    cloud.edit(|state| state.databases.tasks.remove("other-0"));
-    cloud.lose_answer("rds:StartExportTask");
-    restore = look(&cloud, &plan, restore).await.unwrap();
-    let call = &said(&cloud, "StartExportTask")[0];
-    assert_eq!(call["S3Prefix"], plan.units[0].prefix.as_str().trim_end_matches('/'));
-    restore = look(&cloud, &plan, restore).await.unwrap();
-    cloud.edit(|state| state.databases.tasks.values_mut().for_each(|status| *status = "COMPLETE".into()));
-    let ready = look(&cloud, &plan, restore).await.unwrap();
-    let objects = format!("s3://exports/{}{}parquet/", plan.units[0].prefix, names());
-    assert_eq!(ready.command[..3], ["record".to_owned(), "--objects".into(), objects]);
-}
-
-#[tokio::test]
-async fn an_export_task_that_failed_says_why() {
-    let cloud = Cloud::new();
-    let plan = parquet();
-    let mut restore = look(&cloud, &plan, start(&cloud, &plan).await).await.unwrap();
-    restore = look(&cloud, &plan, restore).await.unwrap();
-    cloud.edit(|state| state.databases.tasks.values_mut().for_each(|status| *status = "FAILED".into()));
-    let error = look(&cloud, &plan, restore).await.unwrap_err();
-    assert_eq!(error.kind, Kind::NativeExportFailed);
-    assert!(error.message.contains("the disk is broken"), "{error}");
-}
-
-#[tokio::test]
-async fn a_backup_becomes_a_table_of_its_own_and_that_is_exported() {
-    let cloud = Cloud::new();
-    let plan = backup();
-    cloud.lose_answer("dynamodb:RestoreTableFromBackup");
-    let mut restore = start(&cloud, &plan).await;
-    restore = look(&cloud, &plan, restore).await.unwrap();
-    assert_eq!(cloud.calls("dynamodb:UpdateContinuousBackups"), 0);
-    cloud.edit(|state| state.databases.tables.values_mut().for_each(|status| *status = "ACTIVE".into()));
-    restore = look(&cloud, &plan, restore).await.unwrap();
-    assert!(said(&cloud, "TagResource")[0]["body"].contains(plan.execution.as_str()));
-    restore = look(&cloud, &plan, restore).await.unwrap();
-    let call: serde_json::Value = serde_json::from_str(&said(&cloud, "ExportTableToPointInTime")[0]["body"]).unwrap();
-    let arn = format!("arn:aws:dynamodb:us-east-1:123456789012:table/{}table", names());
-    assert_eq!(call["TableArn"], arn);
-    assert_eq!(call["ExportFormat"], "DYNAMODB_JSON");
-    assert!(call.get("ExportTime").is_none() && call["ClientToken"].is_string());
-    restore = look(&cloud, &plan, restore).await.unwrap();
-    assert_eq!(restore.state, State::Pending);
-    cloud.edit(|state| state.databases.exports.values_mut().for_each(|(status, _)| *status = "COMPLETED".into()));
-    let ready = look(&cloud, &plan, restore).await.unwrap();
-    assert_eq!(ready.command[2], format!("s3://exports/{}AWSDynamoDB/0169/", plan.units[0].prefix));
-}
-
-#[tokio::test]
-async fn a_live_table_is_exported_only_as_it_was_at_the_backups_time() {
-    let cloud = Cloud::new();
-    let plan = table(TableOrigin::LiveTable { at: now() });
-    start(&cloud, &plan).await;
-    let call: serde_json::Value = serde_json::from_str(&said(&cloud, "ExportTableToPointInTime")[0]["body"]).unwrap();
-    assert_eq!(call["ExportTime"].as_i64(), Some(now().as_second()));
-    assert_eq!(cloud.calls("dynamodb:RestoreTableFromBackup"), 0);
-    cloud.fail("dynamodb:ExportTableToPointInTime", 9, 400, "PointInTimeRecoveryUnavailableException");
-    let error = cloud.restorer().start(request(&plan, None)).await.unwrap_err();
-    assert_eq!(error.kind, Kind::InvalidSettings);
-    assert!(error.message.contains("DYNAMODB_NATIVE"), "{error}");
-}
-
-#[tokio::test]
-async fn an_export_that_failed_says_why() {
-    let cloud = Cloud::new();
-    let plan = table(TableOrigin::LiveTable { at: now() });
-    let restore = start(&cloud, &plan).await;
-    cloud.edit(|state| state.databases.exports.values_mut().for_each(|(status, _)| *status = "FAILED".into()));
-    let error = look(&cloud, &plan, restore).await.unwrap_err();
-    assert_eq!(error.kind, Kind::NativeExportFailed);
-    assert!(error.message.contains("S3NoSuchBucket: no bucket"), "{error}");
-}
-
-async fn clean(cloud: &Cloud, plan: &Plan) -> (Cleanup, Vec<String>) {
+pub(crate) async fn clean(cloud: &Cloud, plan: &Plan) -> (Cleanup, Vec<String>) {
     cloud.put(&plan.claim_key, Claim::new(plan.clone(), now()).to_json());
     let failure = Some(CaughtError { error: "RestoreFailed".into(), cause: r#"{"errorMessage": "no"}"#.into() });
     let mut seen = Vec::new();
@@ -429,13 +309,52 @@ async fn a_parameter_group_goes_after_what_uses_it() {
             if kind == SnapshotKind::AuroraCluster {
                 databases.clusters.insert(format!("{}cluster", names()), "available".into());
             }
-            databases.parameter_groups.insert(format!("{}db", names()), true);
-            databases.parameter_groups.insert("production".into(), true);
+            let of_cluster = kind == SnapshotKind::AuroraCluster;
+            databases.parameter_groups.insert((of_cluster, format!("{}db", names())), true);
+            databases.parameter_groups.insert((!of_cluster, format!("{}db", names())), true);
         });
         let (cleanup, _) = clean(&cloud, &plan).await;
         assert_eq!(cleanup.state, cleanup::State::Done, "{cleanup:?}");
         assert!(cleanup.removed.contains(&format!("parameter group {}db", names())), "{:?}", cleanup.removed);
-        assert_eq!(cloud.edit(|state| state.databases.parameter_groups.clone()), [("production".into(), true)].into());
+        // That of the other kind is not its own.
+        let left = [((kind != SnapshotKind::AuroraCluster, format!("{}db", names())), true)].into();
+        assert_eq!(cloud.edit(|state| state.databases.parameter_groups.clone()), left);
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_group_that_does_not_go_is_tried_again_and_told() {
+    let cloud = Cloud::new();
+    let plan = mysql(SnapshotKind::Instance);
+    cloud.edit(|state| state.databases.parameter_groups.insert((false, format!("{}db", names())), true));
+    // RDS takes it for used for a while after its server is gone.
+    cloud.fail("rds:DeleteDBParameterGroup", 2, 400, "InvalidDBParameterGroupState");
+    let (cleanup, seen) = clean(&cloud, &plan).await;
+    assert_eq!(cleanup.state, cleanup::State::Done);
+    assert!(seen.iter().any(|what| what.contains("parameter group") && what.contains("in use")), "{seen:?}");
+
+    cloud.edit(|state| state.databases.parameter_groups.insert((false, format!("{}db", names())), true));
+    cloud.fail("rds:DeleteDBParameterGroup", 999, 403, "AccessDenied");
+    let (cleanup, _) = clean(&cloud, &plan).await;
+    assert_eq!(cleanup.state, cleanup::State::GaveUp);
+    assert!(cleanup.remaining[0].contains("delete the parameter group"), "{:?}", cleanup.remaining);
+}
+
+#[tokio::test]
+async fn refusals_of_parameter_groups_are_told_apart() {
+    for (call, code, kind) in [
+        ("CreateDBParameterGroup", "DBParameterGroupQuotaExceeded", Kind::Throttled),
+        ("CreateDBParameterGroup", "InvalidParameterValue", Kind::RestoreFailed),
+        ("CreateDBParameterGroup", "AccessDenied", Kind::AccessDenied),
+        ("ModifyDBParameterGroup", "DBParameterGroupNotFound", Kind::Unavailable),
+        ("ModifyDBParameterGroup", "InvalidDBParameterGroupState", Kind::Unavailable),
+        ("DescribeDBParameters", "AccessDenied", Kind::AccessDenied),
+        ("RestoreDBInstanceFromDBSnapshot", "DBParameterGroupNotFound", Kind::Unavailable),
+    ] {
+        let cloud = Cloud::new();
+        cloud.fail(&format!("rds:{call}"), 999, 400, code);
+        let error = cloud.restorer().start(request(&mysql(SnapshotKind::Instance), None)).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{call} {code}: {error}");
     }
 }
 
@@ -456,62 +375,6 @@ async fn automated_backups_that_are_not_ours_to_delete_keep_nothing_from_going()
         let asked: Vec<_> =
             said(&cloud, "DeleteDBCluster").iter().map(|call| call["DeleteAutomatedBackups"].clone()).collect();
         assert_eq!(asked, ["true", "false"]);
-    }
-}
-
-#[tokio::test]
-async fn what_aws_still_writes_is_ended_or_waited_for() {
-    let cloud = Cloud::new();
-    let plan = parquet();
-    cloud.edit(|state| state.databases.tasks.insert(format!("{}parquet", names()), "IN_PROGRESS".into()));
-    let (cleanup, _) = clean(&cloud, &plan).await;
-    assert_eq!(cleanup.state, cleanup::State::Done);
-    assert_eq!(cloud.calls("rds:CancelExportTask"), 1);
-
-    let cloud = Cloud::new();
-    let plan = backup();
-    let prefix = plan.units[0].prefix.as_str().trim_end_matches('/').to_owned();
-    cloud.edit(|state| {
-        state.databases.tables.insert(format!("{}table", names()), "CREATING".into());
-        state.databases.exports.insert("arn:ours".into(), ("IN_PROGRESS".into(), prefix));
-        state.databases.exports.insert("arn:theirs".into(), ("IN_PROGRESS".into(), "elsewhere".into()));
-    });
-    let (cleanup, _) = clean(&cloud, &plan).await;
-    assert_eq!(cleanup.state, cleanup::State::GaveUp, "an export that runs may write again");
-    assert!(cleanup.remaining[0].contains("arn:ours") && cleanup.remaining.len() == 1, "{:?}", cleanup.remaining);
-    assert!(cloud.edit(|state| state.databases.tables.is_empty()));
-    cloud.edit(|state| state.databases.exports.values_mut().for_each(|(status, _)| *status = "COMPLETED".into()));
-    assert_eq!(clean(&cloud, &plan).await.0.state, cleanup::State::Done);
-}
-
-#[tokio::test]
-async fn what_aws_wrote_a_second_time_goes_and_what_the_manifest_vouches_for_stays() {
-    for plan in [parquet(), backup()] {
-        let cloud = Cloud::new();
-        cloud.put(&plan.claim_key, Claim::new(plan.clone(), now()).to_json());
-        let prefix = &plan.units[0].prefix;
-        let mut manifest = Manifest::parse(manifest().as_bytes(), "").unwrap();
-        let listing = SmallObject { key: prefix.key(NATIVE_LISTING), ..manifest.artifacts[0].index.clone() };
-        manifest.artifacts.clear();
-        manifest.native = Some(Native {
-            format: "parquet".into(),
-            export: "first".into(),
-            prefix: prefix.key("first/"),
-            objects: 1,
-            bytes: 4,
-            items: 1,
-            tables: Vec::new(),
-            listing,
-        });
-        cloud.put(&plan.units[0].manifest_key(), manifest.to_json());
-        let first = [NATIVE_LISTING, "first/1.parquet"].map(|name| prefix.key(name));
-        let second = ["first-not/1.parquet", "second/1.parquet", "second/_SUCCESS"].map(|name| prefix.key(name));
-        first.iter().chain(&second).for_each(|key| cloud.put(key, "rows"));
-        let (cleanup, _) = clean(&cloud, &plan).await;
-        assert_eq!(cleanup.state, cleanup::State::Done);
-        assert_eq!(cleanup.removed, second.map(|key| format!("object {key}")));
-        assert!(first.iter().all(|key| cloud.object(key).is_some()), "{:?}", cloud.keys());
-        assert!(cloud.object(&plan.units[0].manifest_key()).is_some());
     }
 }
 
@@ -541,8 +404,10 @@ async fn what_came_after_its_cleanup_is_found_by_its_name() {
         databases.instances.insert("production".into(), "available".into());
         databases.parameters.insert(format!("/backup-export/{}db", names()), "secret".into());
         databases.parameters.insert("/backup-export/by-hand".into(), "secret".into());
-        databases.parameter_groups.insert(format!("{}db", names()), true);
-        databases.parameter_groups.insert("production".into(), true);
+        for of_cluster in [false, true] {
+            databases.parameter_groups.insert((of_cluster, format!("{}db", names())), true);
+            databases.parameter_groups.insert((of_cluster, "production".into()), true);
+        }
         databases.tasks.insert(format!("{}parquet", names()), "IN_PROGRESS".into());
         databases.tasks.insert("by-hand".into(), "IN_PROGRESS".into());
         databases.tables.insert(format!("{}table", names()), "ACTIVE".into());
@@ -560,7 +425,7 @@ async fn what_came_after_its_cleanup_is_found_by_its_name() {
         assert_eq!(databases.instances.keys().collect::<Vec<_>>(), [&elsewhere, "production"]);
         assert_eq!(databases.parameters.keys().collect::<Vec<_>>(), ["/backup-export/by-hand"]);
         assert_eq!(databases.tables.keys().collect::<Vec<_>>(), ["orders"]);
-        assert_eq!(databases.parameter_groups.keys().collect::<Vec<_>>(), ["production"]);
+        assert!(databases.parameter_groups.keys().map(|(_, name)| name.as_str()).eq(["production", "production"]));
         assert_eq!(databases.tasks[&format!("{}parquet", names())], "CANCELED");
         assert_eq!(databases.tasks["by-hand"], "IN_PROGRESS");
     });

@@ -7,6 +7,7 @@ mod cloud;
 mod conclude;
 mod database;
 mod deletion;
+mod native;
 mod plan;
 mod reaper;
 mod reconciler;

@@ -4,7 +4,6 @@ mod report;
 mod sample;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use local_cloud::{
@@ -13,8 +12,7 @@ use local_cloud::{
 
 use domain::key::MANIFEST;
 
-use crate::disk::output;
-use crate::stack::{BUCKET, STATE_MACHINE, VAULT, binary};
+use crate::stack::{BUCKET, VAULT, binary};
 use crate::{Settings, System, table};
 use report::{heading, note};
 
@@ -70,7 +68,7 @@ async fn export_all(system: &System, disks: &sample::Disks) -> Result<Vec<String
     heading("2. A partitioned disk, started by hand");
     let arn = cloud.add_ebs_recovery_point(VAULT, disks.partitioned.path(), RecoveryPointOptions::default())?;
     cloud.requests().clear();
-    let execution = start_by_hand(system, &arn).await?;
+    let execution = system.start_by_hand(&arn, tell_command).await?;
     let execution = system.finished(&execution).await?;
     manifests.extend(report::export(system, &execution, &arn)?);
 
@@ -113,25 +111,16 @@ async fn export_databases(system: &System, directory: &Path) -> Result<Vec<Strin
     heading("6. A DynamoDB backup: a table of its own, exported by DynamoDB, checked item by item");
     let arn = table::make(system, RecoveryPointOptions::default()).await?;
     cloud.requests().clear();
-    let execution = start_by_hand(system, &arn).await?;
+    let execution = system.start_by_hand(&arn, tell_command).await?;
     let execution = system.finished(&execution).await?;
     manifests.extend(report::export(system, &execution, &arn)?);
     Ok(manifests)
 }
 
-/// Starts an execution with the AWS CLI, as a person would.
-async fn start_by_hand(system: &System, arn: &str) -> Result<String> {
-    let machine = system.cloud.names().state_machine(STATE_MACHINE);
-    let input = format!(r#"{{"recoveryPointArn": "{arn}", "backupVaultName": "{VAULT}"}}"#);
+/// What a person types.
+fn tell_command(machine: &str, input: &str) {
     println!("  $ aws stepfunctions start-execution --state-machine-arn {machine} \\");
     println!("      --input '{input}'");
-    let mut command = Command::new(crate::stack::workspace().join(".venv/bin/aws"));
-    command
-        .args(["stepfunctions", "start-execution", "--query", "executionArn", "--output", "text"])
-        .args(["--state-machine-arn", &machine, "--input", &input])
-        .envs(system.cloud.environment());
-    let printed = tokio::task::spawn_blocking(move || output(&mut command)).await??;
-    Ok(printed.trim().to_owned())
 }
 
 fn closing(system: &System, manifests: &[String]) -> Result<()> {

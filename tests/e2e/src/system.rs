@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -69,6 +70,25 @@ impl System {
     pub async fn start_export(&self, recovery_point: &str) -> Result<String> {
         let input = json!({ "recoveryPointArn": recovery_point, "backupVaultName": VAULT });
         Ok(self.cloud.start_execution(STATE_MACHINE, None, &input).await?)
+    }
+
+    /// Calls AWS by its own command line, which nobody here wrote.
+    pub async fn aws(&self, arguments: &[&str]) -> Result<Value> {
+        let mut command = Command::new(stack::workspace().join(".venv/bin/aws"));
+        command.args(arguments).args(["--output", "json"]).envs(self.cloud.environment());
+        let output = tokio::task::spawn_blocking(move || command.output()).await?.context("run the AWS CLI")?;
+        ensure!(output.status.success(), "aws {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        if output.stdout.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&output.stdout)?) }
+    }
+
+    /// Starts an export as a person would: with the AWS CLI, of which `tell` is given the command.
+    pub async fn start_by_hand(&self, recovery_point: &str, tell: impl FnOnce(&str, &str)) -> Result<String> {
+        let machine = self.cloud.names().state_machine(STATE_MACHINE);
+        let input = format!(r#"{{"recoveryPointArn": "{recovery_point}", "backupVaultName": "{VAULT}"}}"#);
+        tell(&machine, &input);
+        let start = ["stepfunctions", "start-execution", "--state-machine-arn", &machine, "--input", &input];
+        let started = self.aws(&start).await?;
+        Ok(started["executionArn"].as_str().context("no execution was started")?.to_owned())
     }
 
     /// Starts an export by hand and waits for its end.

@@ -12,7 +12,7 @@ use local_cloud::RecoveryPointOptions;
 use serde_json::{Value, json};
 
 use crate::scene::PATIENCE;
-use crate::stack::{BUCKET, VAULT, workspace};
+use crate::stack::{BUCKET, VAULT};
 use crate::{Settings, System};
 
 /// Who restores: DynamoDB itself, or AWS Backup what it keeps in its own form.
@@ -38,15 +38,6 @@ pub const TABLE: &str = "orders";
 /// Its items at the time of the backup.
 pub const ITEMS: usize = 60;
 
-/// Calls AWS by its own command line, which nobody here wrote.
-pub async fn aws(system: &System, arguments: &[&str]) -> Result<Value> {
-    let mut command = Command::new(workspace().join(".venv/bin/aws"));
-    command.args(arguments).args(["--output", "json"]).envs(system.cloud.environment());
-    let output = tokio::task::spawn_blocking(move || command.output()).await?.context("run the AWS CLI")?;
-    ensure!(output.status.success(), "aws {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    if output.stdout.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&output.stdout)?) }
-}
-
 /// What is put in, as the command line takes it: binary as it is.
 const BINARY: &str = "raw bytes";
 /// The same as DynamoDB gives it back.
@@ -62,9 +53,8 @@ fn item(number: usize, binary: &str) -> Value {
 
 /// Makes [`TABLE`] with [`ITEMS`] items, with point-in-time recovery.
 async fn make_table(system: &System) -> Result<()> {
-    aws(
-        system,
-        &[
+    system
+        .aws(&[
             "dynamodb",
             "create-table",
             "--table-name",
@@ -75,24 +65,23 @@ async fn make_table(system: &System) -> Result<()> {
             "AttributeName=id,KeyType=HASH",
             "--billing-mode",
             "PAY_PER_REQUEST",
-        ],
-    )
-    .await?;
+        ])
+        .await?;
     for first in (0..ITEMS).step_by(25) {
         let puts: Vec<Value> = (first..ITEMS.min(first + 25))
             .map(|number| json!({"PutRequest": {"Item": item(number, BINARY)}}))
             .collect();
         let request = json!({ TABLE: puts }).to_string();
-        aws(system, &["dynamodb", "batch-write-item", "--request-items", &request]).await?;
+        system.aws(&["dynamodb", "batch-write-item", "--request-items", &request]).await?;
     }
     let recovery = ["dynamodb", "update-continuous-backups", "--table-name", TABLE];
     let on = ["--point-in-time-recovery-specification", "PointInTimeRecoveryEnabled=true"];
-    aws(system, &[recovery.as_slice(), &on].concat()).await?;
+    system.aws(&[recovery.as_slice(), &on].concat()).await?;
     // The window opens a little later, and a backup's time is told in whole seconds.
     let look = ["dynamodb", "describe-continuous-backups", "--table-name", TABLE];
     let begun = Instant::now();
     loop {
-        let found = aws(system, &look).await?;
+        let found = system.aws(&look).await?;
         let window = &found["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"];
         let earliest = match &window["EarliestRestorableDateTime"] {
             Value::Number(seconds) => seconds.as_f64(),
@@ -123,7 +112,7 @@ impl TableScene {
             Form::Vault => system.cloud.add_vaulted_dynamodb_recovery_point(VAULT, TABLE, options).await?,
         };
         let key = json!({"id": {"S": "order-0"}}).to_string();
-        aws(&system, &["dynamodb", "delete-item", "--table-name", TABLE, "--key", &key]).await?;
+        system.aws(&["dynamodb", "delete-item", "--table-name", TABLE, "--key", &key]).await?;
         Ok(Self { system, arn })
     }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use backup_export_e2e::disk::{Disk, format, output, run, with_mounted};
 use backup_export_e2e::scene::assert_succeeded;
-use backup_export_e2e::stack::{VAULT, workspace};
+use backup_export_e2e::stack::VAULT;
 use backup_export_e2e::{Settings, System};
 use domain::manifest::{Artifact, Manifest, Method};
 use local_cloud::{EventShape, RecoveryPointOptions, VolumeImage};
@@ -179,14 +179,7 @@ async fn the_aws_cli_starts_an_export_by_hand() -> Result<()> {
     run(Command::new("mkfs.ext4").args(["-q", "-F", "-d", "/etc"]).arg(disk.path()))?;
     let system = System::start(Settings::default()).await?;
     let arn = system.cloud.add_ebs_recovery_point(VAULT, disk.path(), RecoveryPointOptions::default())?;
-    let machine = system.cloud.names().state_machine("backup-export");
-    let input = format!(r#"{{"recoveryPointArn": "{arn}", "backupVaultName": "{VAULT}"}}"#);
-    let mut command = Command::new(workspace().join(".venv/bin/aws"));
-    command
-        .args(["stepfunctions", "start-execution", "--query", "executionArn", "--output", "text"])
-        .args(["--state-machine-arn", &machine, "--input", &input])
-        .envs(system.cloud.environment());
-    let execution = tokio::task::spawn_blocking(move || output(&mut command)).await??;
-    assert_succeeded(&system.finished(execution.trim()).await?)?;
+    let execution = system.start_by_hand(&arn, |_, _| {}).await?;
+    assert_succeeded(&system.finished(&execution).await?)?;
     system.shutdown_clean().await
 }

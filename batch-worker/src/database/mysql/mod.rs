@@ -1,5 +1,6 @@
 //! MySQL and MariaDB: all databases by one `mariadb-dump`, users by what the server says of them.
 
+pub(super) mod generated;
 mod refusal;
 mod user;
 
@@ -7,6 +8,7 @@ use domain::failure::Kind;
 use domain::manifest::{Artifact, DumpContent, DumpFormat};
 use domain::source::Engine;
 
+use self::generated::Generated;
 use super::child::{Ended, Tool};
 use super::name::Names;
 use super::stream::{Job, Origin};
@@ -97,7 +99,18 @@ pub(super) async fn dump(dumping: &Dumping<'_>, engine: Engine, harvest: &mut Ha
             size_bytes,
             at_once: 1,
         };
-        harvest.artifacts.push(dumping.write(job, Origin::Tool(tool)).await?);
+        let generated = dumping.blocking(move |session| Generated::of(session, &chosen)).await?;
+        let tables: Vec<&str> = generated.tables().collect();
+        let origin = if tables.is_empty() {
+            Origin::Tool(tool)
+        } else {
+            harvest.notes.push(format!(
+                "databases.sql has DEFAULT in the place of the values of generated columns, which are computed again: {}",
+                tables.join(", ")
+            ));
+            Origin::Rewritten(tool, generated)
+        };
+        harvest.artifacts.push(dumping.write(job, origin).await?);
     }
     Ok(Server { version: facts.version, tool: format!("mariadb-dump {tool}"), size_bytes })
 }

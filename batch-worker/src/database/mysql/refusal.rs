@@ -23,17 +23,6 @@ const VERSIONED: Refusal = Refusal {
     why: "whose past rows would not be in a dump",
 };
 
-/// `mariadb-dump` writes the values of generated columns. MariaDB takes them back, MySQL refuses them (error 3105): such a dump could be made and
-/// verified, and not be restored.
-const GENERATED: Refusal = Refusal {
-    query: "select hex(concat(c.table_schema, '.', c.table_name, '.', c.column_name)) from information_schema.columns c \
-        join information_schema.tables t using (table_schema, table_name) \
-        where c.generation_expression <> '' and t.table_type = 'BASE TABLE' \
-        and c.table_schema not in ('information_schema', 'performance_schema', 'mysql', 'sys') order by 1 limit 4;",
-    what: "generated columns",
-    why: "of which mariadb-dump makes what MySQL does not take back",
-};
-
 /// The tool does not know the type, which MySQL has from version 9 on, and writes its bytes as text.
 const VECTORS: Refusal = Refusal {
     query: "select hex(concat(table_schema, '.', table_name, '.', column_name)) from information_schema.columns \
@@ -49,7 +38,6 @@ pub(super) fn refuse(session: &Session, engine: Engine) -> Result<()> {
     refuse_events(session)?;
     VERSIONED.check(session)?;
     if engine != Engine::Mariadb {
-        GENERATED.check(session)?;
         VECTORS.check(session)?;
     }
     Ok(())
@@ -59,15 +47,18 @@ pub(super) fn refuse(session: &Session, engine: Engine) -> Result<()> {
 /// there are none now proves nothing: an event that ran for the last time has removed itself.
 fn refuse_events(session: &Session) -> Result<()> {
     let rows = query(session, SCHEDULER)?.map_err(|ended| ended.error("ask for the event_scheduler"))?;
-    let is_on = rows.first().and_then(|row| row.first()).is_some_and(|scheduler| scheduler == "ON");
-    if !is_on {
-        return Ok(());
+    match rows.first().and_then(|row| row.first()).map(String::as_str) {
+        Some("OFF" | "DISABLED") => return Ok(()),
+        Some("ON") => {}
+        other => {
+            return Err(Error::new(Kind::DumpFailed, format!("ask for the event_scheduler: the answer is {other:?}")));
+        }
     }
     Err(Error::new(
         Kind::DumpFailed,
         format!(
-            "{} runs events (its event_scheduler is ON), which may have changed the restored copy already: dump one in whose \
-             parameter group it is OFF, or set the tag backup-export:method to parquet on the database",
+            "{} runs events (its event_scheduler is ON), which may have changed the restored copy already: start the export \
+             again, or set the tag backup-export:method to parquet on the database",
             session.login.address()
         ),
     ))
@@ -77,10 +68,10 @@ impl Refusal {
     fn check(&self, session: &Session) -> Result<()> {
         let Self { query: sql, what, why } = self;
         let rows = query(session, sql)?.map_err(|ended| ended.error(format!("look for {what}")))?;
-        let found: Vec<String> = rows.iter().filter_map(|row| unhexed(row.first()?)).collect();
-        if found.is_empty() {
+        if rows.is_empty() {
             return Ok(());
         }
+        let found: Vec<String> = rows.iter().filter_map(|row| unhexed(row.first()?)).collect();
         Err(Error::new(
             Kind::DumpFailed,
             format!(

@@ -37,6 +37,7 @@ const AURORA: &[&str] = &[
     ", INVOKE BEDROCK",
 ];
 const PUBLIC: &str = "PUBLIC";
+const GRANT: &str = "GRANT ";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Account {
@@ -142,17 +143,19 @@ impl Writer {
             if account.user != self.dumping_user {
                 let (text, default_roles) = without_default_roles(text);
                 let _ = writeln!(self.created, "{text};");
-                if let Some(roles) = default_roles {
+                if let Some(roles) = default_roles.and_then(|roles| self.without_system_roles(account, roles)) {
                     let _ = writeln!(self.defaults, "ALTER USER {} DEFAULT ROLE {roles};", account.sql());
                 }
             }
             return;
         }
-        if SYSTEM.iter().any(|system| grants_role(text, system)) || text.starts_with("GRANT `AWS_") {
-            self.left_out.insert(format!("a role of RDS that {} has", account.sql()));
-            return;
-        }
         let mut text = without_authentication(text);
+        // Rights are granted on something, roles are not.
+        if let (Some(end), None) = (find(&text, " TO ", 0), find(&text, " ON ", 0)) {
+            let roles = text.get(GRANT.len()..end).unwrap_or_default().to_owned();
+            let Some(roles) = self.without_system_roles(account, &roles) else { return };
+            text = format!("{GRANT}{roles}{}", &text[end..]);
+        }
         for privilege in AURORA {
             if text.contains(privilege) {
                 self.left_out.insert(format!("rights of Aurora alone that {} has", account.sql()));
@@ -163,6 +166,15 @@ impl Writer {
         if !text.starts_with("GRANT USAGE ON *.* TO") || text.contains(" WITH ") {
             let _ = writeln!(self.granted, "{text};");
         }
+    }
+
+    /// The roles of a list that every server can have; `None` when there are none.
+    fn without_system_roles(&mut self, account: &Account, roles: &str) -> Option<String> {
+        let (system, kept): (Vec<&str>, Vec<&str>) = split(roles).into_iter().partition(|role| is_system_role(role));
+        if !system.is_empty() {
+            self.left_out.insert(format!("a role of RDS that {} has", account.sql()));
+        }
+        (!kept.is_empty()).then(|| kept.join(","))
     }
 
     fn finish(self, system: &[Account]) -> (String, Vec<String>) {
@@ -180,8 +192,23 @@ impl Writer {
     }
 }
 
-fn grants_role(text: &str, role: &str) -> bool {
-    text.strip_prefix("GRANT ").is_some_and(|rest| rest.starts_with(role) || rest.starts_with(&format!("`{role}`")))
+/// Whether a role, as a grant names it, is one that RDS makes.
+fn is_system_role(role: &str) -> bool {
+    let name = role.trim_start_matches('`');
+    let name = name.split(['`', '@']).next().unwrap_or(name);
+    SYSTEM.contains(&name) || name.starts_with("AWS_")
+}
+
+/// The parts of a list, at commas outside of quotes.
+fn split(list: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = list;
+    while let Some(at) = find(rest, ",", 0) {
+        parts.push(rest[..at].trim());
+        rest = &rest[at + 1..];
+    }
+    parts.push(rest.trim());
+    parts
 }
 
 /// MariaDB repeats how a user proves who he is in his first grant. `CREATE USER` has said it.
@@ -225,6 +252,34 @@ fn find(text: &str, wanted: &str, from: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roles_of_rds_are_left_out_of_lists_and_the_others_stay() {
+        let mut writer = Writer::new("master");
+        for (user, roles) in [
+            ("app", "`AWS_LAMBDA_ACCESS`@`%`,`a,b`@`%`,`rds_superuser_role`@`%`,`reader`@`%`"),
+            ("other", "`rds_superuser_role`@`%`"),
+        ] {
+            let account = account(user, "%", false);
+            writer.begin(&account);
+            writer.statement(&account, &format!("CREATE USER `{user}`@`%` DEFAULT ROLE {roles} REQUIRE NONE"));
+            writer.statement(&account, &format!("GRANT {roles} TO `{user}`@`%`"));
+            writer.statement(&account, &format!("GRANT SELECT ON `a TO b`.* TO `{user}`@`%`"));
+        }
+        let (sql, notes) = writer.finish(&[]);
+        assert_eq!(
+            sql,
+            "-- Users, roles and what they are granted.\n\
+             CREATE USER `app`@`%` REQUIRE NONE;\n\
+             CREATE USER `other`@`%` REQUIRE NONE;\n\
+             GRANT `a,b`@`%`,`reader`@`%` TO `app`@`%`;\n\
+             GRANT SELECT ON `a TO b`.* TO `app`@`%`;\n\
+             GRANT SELECT ON `a TO b`.* TO `other`@`%`;\n\
+             ALTER USER `app`@`%` DEFAULT ROLE `a,b`@`%`,`reader`@`%`;\n\
+             FLUSH PRIVILEGES;\n-- Dump completed\n"
+        );
+        assert_eq!(notes.len(), 3, "{notes:?}");
+    }
 
     #[test]
     fn default_roles_are_set_when_they_are_granted() {

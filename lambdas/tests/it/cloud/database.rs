@@ -17,8 +17,8 @@ pub(crate) struct Databases {
     pub(crate) instances: BTreeMap<String, String>,
     /// Cluster id to status.
     pub(crate) clusters: BTreeMap<String, String>,
-    /// Name of each parameter group to whether its parameters are set.
-    pub(crate) parameter_groups: BTreeMap<String, bool>,
+    /// Each parameter group, by whether it is a cluster's and by its name, and whether its parameters are set.
+    pub(crate) parameter_groups: BTreeMap<(bool, String), bool>,
     /// How many changes of a parameter group do not show yet.
     pub(crate) late_changes: u32,
     /// The code with which RDS refuses to delete automated backups.
@@ -99,7 +99,11 @@ impl Databases {
             self.said.push((action.to_owned(), fields.clone()));
         }
         let (instance, cluster) = (field("DBInstanceIdentifier"), field("DBClusterIdentifier"));
-        let group = [field("DBParameterGroupName"), field("DBClusterParameterGroupName")].concat();
+        let group = if action.contains("DBCluster") {
+            (true, field("DBClusterParameterGroupName"))
+        } else {
+            (false, field("DBParameterGroupName"))
+        };
         match action {
             "DescribeDBSnapshots" if self.snapshot.is_empty() => Err("DBSnapshotNotFound"),
             "DescribeDBSnapshots" => {
@@ -203,7 +207,7 @@ impl Databases {
             }
             "DescribeDBParameterGroups" => {
                 let mut xml = String::new();
-                for name in self.parameter_groups.keys() {
+                for (_, name) in self.parameter_groups.keys().filter(|(of_cluster, _)| !of_cluster) {
                     let _ = write!(
                         xml,
                         "<DBParameterGroup><DBParameterGroupName>{name}</DBParameterGroupName></DBParameterGroup>"
@@ -211,9 +215,18 @@ impl Databases {
                 }
                 Ok(format!("<DBParameterGroups>{xml}</DBParameterGroups>"))
             }
-            "DescribeDBClusterParameterGroups" => Ok(String::new()),
+            "DescribeDBClusterParameterGroups" => {
+                let mut xml = String::new();
+                for (_, name) in self.parameter_groups.keys().filter(|(of_cluster, _)| *of_cluster) {
+                    let _ = write!(
+                        xml,
+                        "<DBClusterParameterGroup><DBClusterParameterGroupName>{name}</DBClusterParameterGroupName></DBClusterParameterGroup>"
+                    );
+                }
+                Ok(format!("<DBClusterParameterGroups>{xml}</DBClusterParameterGroups>"))
+            }
             "DeleteDBParameterGroup" | "DeleteDBClusterParameterGroup" => {
-                if self.instances.contains_key(&group) || !self.clusters.is_empty() {
+                if self.instances.contains_key(&group.1) || (group.0 && !self.clusters.is_empty()) {
                     return Err("InvalidDBParameterGroupState");
                 }
                 self.parameter_groups.remove(&group).map(|_| String::new()).ok_or("DBParameterGroupNotFound")

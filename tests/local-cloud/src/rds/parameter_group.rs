@@ -213,15 +213,17 @@ fn modify(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answ
 }
 
 fn describe_parameters(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answer {
-    if query.get("Source").is_some_and(|source| source != "user") {
-        return Err(ApiError::new(501, "NotImplemented", "Only the parameters of the source user are played"));
-    }
     let name = name_of(query, scope)?;
     let state = shared.rds.state();
     let group = state.parameter_groups.get(&(scope, name.clone())).ok_or_else(|| not_found(&name))?;
     Ok(xml::response(operation, |xml| {
-        xml::list(xml, "Parameters", "Parameter", &group.values, |xml, (name, value)| {
-            xml.text("ParameterName", name).text("ParameterValue", value).text("Source", "user");
+        let shown = KNOWN.iter().map(|(name, _)| {
+            let value = group.values.get(*name);
+            (name, value, if value.is_some() { "user" } else { "engine-default" })
+        });
+        let shown = shown.filter(|(.., source)| query.get("Source").is_none_or(|wanted| wanted == *source));
+        xml::list(xml, "Parameters", "Parameter", shown, |xml, (name, value, source)| {
+            xml.text("ParameterName", name).optional("ParameterValue", value).text("Source", source);
         });
     }))
 }

@@ -9,6 +9,8 @@ mod export_task;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod parameter_group;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;

@@ -44,6 +44,8 @@ pub(super) fn option_file(directory: &Path) -> PathBuf {
 pub(super) async fn initialise(data: &Path) -> Result<()> {
     let mut command = unprivileged("mariadb-install-db");
     command.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
+    // Servers remove each other's temporary tables where they share a directory.
+    command.envs(data.parent().map(|directory| ("TMPDIR", directory)));
     command.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", REDO_LOG]);
     run(command, "mariadb-install-db").await.map(drop)
 }
@@ -97,6 +99,7 @@ pub(super) fn server(directory: &Path, socket: &Path, port: u16, certificate: &C
     command
         .arg("--no-defaults")
         .arg(path("datadir", &directory.join("data")))
+        .arg(path("tmpdir", directory))
         .arg(path("socket", &socket.join("server")))
         .arg(path("pid-file", &socket.join("pid")))
         .arg(path("ssl-cert", &certificate.path()))
