@@ -142,7 +142,14 @@ async fn a_restored_database_is_small_private_and_unprotected() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_password_is_nowhere() -> Result<()> {
-    let scene = DatabaseScene::start(DatabaseEngine::Postgres, Settings::default()).await?;
+    for engine in [DatabaseEngine::Postgres, DatabaseEngine::Mariadb] {
+        assert_the_password_is_nowhere(engine).await?;
+    }
+    Ok(())
+}
+
+async fn assert_the_password_is_nowhere(engine: DatabaseEngine) -> Result<()> {
+    let scene = DatabaseScene::start(engine, Settings::default()).await?;
     let cloud = &scene.system.cloud;
     cloud.faults().add(FaultRule::new("s3", "UploadPart", FaultAction::delay(Duration::from_millis(500))));
     cloud.faults().add(FaultRule::new("s3", "PutObject", FaultAction::delay(Duration::from_millis(500))));
