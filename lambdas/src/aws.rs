@@ -84,6 +84,14 @@ impl Failure {
     }
 }
 
+/// The outcome of a call whose answer says nothing else.
+pub fn done<T, E>(result: Result<T, SdkError<E, HttpResponse>>) -> Result<(), Failure>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    result.map(|_| ()).map_err(|error| Failure::of(&error))
+}
+
 fn kind_of(code: Option<&str>, status: Option<u16>) -> Kind {
     let code = code.unwrap_or_default();
     let throttled = code.contains("Throttl")

@@ -4,7 +4,7 @@ use aws_sdk_rds::Client;
 use domain::source::DatabaseSource;
 
 use super::Turn;
-use crate::aws::Failure;
+use crate::aws::{Failure, done};
 use crate::error::Error;
 use crate::restore::database::{find_cluster, find_instance};
 use crate::restore::parameter_group::{self, Scope};
@@ -76,10 +76,7 @@ async fn instance(rds: &Client, id: &str, turn: &mut Turn) -> Result<bool, Error
         let backups = found.db_cluster_identifier().is_none().then_some(true);
         let delete = |backups: Option<bool>| {
             let call = rds.delete_db_instance().db_instance_identifier(id).skip_final_snapshot(true);
-            async move {
-                let result = call.set_delete_automated_backups(backups).send().await;
-                result.map(|_| ()).map_err(|error| Failure::of(&error))
-            }
+            async move { done(call.set_delete_automated_backups(backups).send().await) }
         };
         let result = match delete(backups).await {
             // A continuous backup plan of the account took it up: those backups are AWS Backup's to delete.
@@ -107,10 +104,7 @@ async fn cluster(rds: &Client, id: &str, turn: &mut Turn) -> Result<bool, Error>
     if status != "deleting" {
         let delete = |backups: bool| {
             let call = rds.delete_db_cluster().db_cluster_identifier(id).skip_final_snapshot(true);
-            async move {
-                let result = call.delete_automated_backups(backups).send().await;
-                result.map(|_| ()).map_err(|error| Failure::of(&error))
-            }
+            async move { done(call.delete_automated_backups(backups).send().await) }
         };
         let result = match delete(true).await {
             Err(failure) if failure.is(TAKEN_UP) => delete(false).await,

@@ -6,7 +6,7 @@ use domain::id::ExecutionArn;
 use domain::tag::EXECUTION;
 
 use super::Turn;
-use crate::aws::Failure;
+use crate::aws::{Failure, done};
 use crate::error::Error;
 use crate::volume::tagged;
 
@@ -105,7 +105,7 @@ async fn detach(ec2: &Client, id: &str, force: bool) -> Result<(), Error> {
 }
 
 async fn delete(ec2: &Client, id: &str) -> Result<(), Failure> {
-    ec2.delete_volume().volume_id(id).send().await.map(|_| ()).map_err(|error| Failure::of(&error))
+    done(ec2.delete_volume().volume_id(id).send().await)
 }
 
 #[cfg(test)]

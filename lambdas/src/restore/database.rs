@@ -8,7 +8,7 @@ use domain::source::{DatabaseSource, SnapshotKind};
 use serde::{Deserialize, Serialize};
 
 use super::{Restorer, Turn, parameter_group, password};
-use crate::aws::Failure;
+use crate::aws::{Failure, done};
 use crate::error::Error;
 
 /// How far it is.
@@ -152,7 +152,8 @@ async fn restore_instance(
         SnapshotKind::MultiAzCluster => call.db_cluster_snapshot_identifier(&source.snapshot_arn),
         SnapshotKind::Instance | SnapshotKind::AuroraCluster => call.db_snapshot_identifier(&source.snapshot_arn),
     };
-    call.db_instance_identifier(&source.instance_id)
+    let call = call
+        .db_instance_identifier(&source.instance_id)
         .db_instance_class(&source.instance_class)
         .set_db_parameter_group_name(source.parameter_group.as_ref().map(|group| group.name.clone()))
         .set_storage_type(source.storage_type.clone())
@@ -167,11 +168,8 @@ async fn restore_instance(
         .auto_minor_version_upgrade(false)
         .copy_tags_to_snapshot(false)
         .backup_retention_period(0)
-        .set_tags(Some(rds_tags(plan, unit)))
-        .send()
-        .await
-        .map(|_| ())
-        .map_err(|error| Failure::of(&error))
+        .set_tags(Some(rds_tags(plan, unit)));
+    done(call.send().await)
 }
 
 async fn create_in_cluster(
@@ -181,7 +179,8 @@ async fn create_in_cluster(
     source: &DatabaseSource,
     zone: &AvailabilityZone,
 ) -> Result<(), Failure> {
-    rds.create_db_instance()
+    let call = rds
+        .create_db_instance()
         .db_instance_identifier(&source.instance_id)
         .set_db_cluster_identifier(source.cluster_id.clone())
         .engine(source.engine.name())
@@ -189,11 +188,8 @@ async fn create_in_cluster(
         .availability_zone(zone.as_str())
         .publicly_accessible(false)
         .auto_minor_version_upgrade(false)
-        .set_tags(Some(rds_tags(plan, unit)))
-        .send()
-        .await
-        .map(|_| ())
-        .map_err(|error| Failure::of(&error))
+        .set_tags(Some(rds_tags(plan, unit)));
+    done(call.send().await)
 }
 
 async fn restore_cluster(

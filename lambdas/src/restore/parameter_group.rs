@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_rds::Client;
-use aws_sdk_rds::error::SdkError;
 use aws_sdk_rds::types::{ApplyMethod, Parameter, Tag};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use domain::failure::Kind;
 use domain::source::{DatabaseSource, ParameterGroup};
 
 use super::database::refused;
-use crate::aws::Failure;
+use crate::aws::{Failure, done};
 use crate::error::Error;
 
 const EXISTS: &[&str] = &["DBParameterGroupAlreadyExists", "DBParameterGroupAlreadyExistsFault"];
@@ -154,11 +151,4 @@ async fn describe(rds: &Client, scope: Scope, name: &str) -> Result<BTreeMap<Str
         }
     }
     Ok(found)
-}
-
-fn done<T, E>(result: Result<T, SdkError<E, HttpResponse>>) -> Result<(), Failure>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    result.map(|_| ()).map_err(|error| Failure::of(&error))
 }

@@ -9,32 +9,19 @@ use domain::plan::{Plan, Unit};
 use domain::source::DatabaseSource;
 
 use super::Restorer;
-use crate::aws::Failure;
+use crate::aws::{Failure, done};
 use crate::error::Error;
 
 /// Gives the master user of the server its password. RDS takes a while to make the change.
 pub(super) async fn set(restorer: &Restorer, plan: &Plan, unit: &Unit, source: &DatabaseSource) -> Result<(), Error> {
     let password = make(&restorer.ssm, plan, unit, &source.password_parameter).await?;
     let rds = &restorer.rds;
-    let result = match &source.cluster_id {
-        Some(cluster) => rds
-            .modify_db_cluster()
-            .db_cluster_identifier(cluster)
-            .master_user_password(password)
-            .apply_immediately(true)
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| Failure::of(&error)),
-        None => rds
-            .modify_db_instance()
-            .db_instance_identifier(&source.instance_id)
-            .master_user_password(password)
-            .apply_immediately(true)
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| Failure::of(&error)),
+    let result = if let Some(cluster) = &source.cluster_id {
+        let call = rds.modify_db_cluster().db_cluster_identifier(cluster);
+        done(call.master_user_password(password).apply_immediately(true).send().await)
+    } else {
+        let call = rds.modify_db_instance().db_instance_identifier(&source.instance_id);
+        done(call.master_user_password(password).apply_immediately(true).send().await)
     };
     match result {
         Ok(()) => Ok(()),

@@ -1,10 +1,16 @@
-//! Counting in SQL: the rows and objects of what `mariadb-dump` writes, and the roles or users of the files that are made here.
+//! Counting in SQL: the rows and objects of what `mariadb-dump` writes.
 //!
 //! `mariadb-dump` ends a line with each row of an `INSERT`, and escapes every line break in a value. Outside of rows, quotes, comments and `DELIMITER`
 //! are honoured as the client does, so that the body of a routine cannot pass for a statement. Constant memory, but for the names of tables.
 
+mod globals;
+mod name;
+
 use std::collections::BTreeMap;
 
+pub(crate) use self::globals::GlobalsCounter;
+use self::name::name_at;
+pub(crate) use self::name::table_name;
 use super::inspect::{Contents, Unreadable};
 
 /// The last line of a complete dump.
@@ -33,35 +39,6 @@ impl Ending {
             return Ok(());
         }
         Err(Unreadable(format!("it does not end with {END:?}: it is cut short")))
-    }
-}
-
-/// Counts the lines that create a role or user.
-#[derive(Debug, Default)]
-pub(crate) struct GlobalsCounter {
-    line: Vec<u8>,
-    objects: u64,
-    ending: Ending,
-}
-
-impl GlobalsCounter {
-    pub(crate) fn write(&mut self, data: &[u8]) {
-        const LONGEST: usize = 32;
-        self.ending.write(data);
-        for byte in data {
-            if *byte == b'\n' {
-                let creates: [&[u8]; 3] = [b"CREATE ROLE ", b"CREATE USER ", b"DO 'BEGIN CREATE ROLE "];
-                self.objects += u64::from(creates.iter().any(|start| self.line.starts_with(start)));
-                self.line.clear();
-            } else if self.line.len() < LONGEST {
-                self.line.push(*byte);
-            }
-        }
-    }
-
-    pub(crate) fn finish(self) -> Result<Contents, Unreadable> {
-        self.ending.check()?;
-        Ok(Contents { objects: self.objects, tables: BTreeMap::new() })
     }
 }
 
@@ -290,7 +267,7 @@ impl SqlCounter {
         if self.head.starts_with(b"SET sql_mode") {
             self.keeps_backslashes = find(&self.head, b"NO_BACKSLASH_ESCAPES").is_some();
         } else if self.head.starts_with(b"USE `") {
-            self.database = self.name_at(4)?;
+            self.database = name_at(&self.head, 4)?;
         } else if self.head.starts_with(b"CREATE ") || self.head.starts_with(b"CREATE*/") {
             self.objects += 1;
             if self.head.starts_with(b"CREATE TABLE ") {
@@ -310,32 +287,11 @@ impl SqlCounter {
                 let text = &self.head[begin..];
                 let skipped = b"IF NOT EXISTS ";
                 let more = if text.starts_with(skipped) { skipped.len() } else { 0 };
-                self.name_at(begin + more)?
+                name_at(&self.head, begin + more)?
             }
             None => return Err(Unreadable("a statement without a table".to_owned())),
         };
         Ok(table_name(&self.database, &name))
-    }
-
-    /// The name in backticks at `begin`.
-    fn name_at(&self, begin: usize) -> Result<String, Unreadable> {
-        let malformed = || Unreadable("a name that is not in backticks".to_owned());
-        let mut bytes = self.head.get(begin..).ok_or_else(malformed)?.iter().copied().peekable();
-        if bytes.next() != Some(b'`') {
-            return Err(malformed());
-        }
-        let mut name = Vec::new();
-        loop {
-            match bytes.next().ok_or_else(malformed)? {
-                b'`' if bytes.peek() == Some(&b'`') => {
-                    bytes.next();
-                    name.push(b'`');
-                }
-                b'`' => break,
-                byte => name.push(byte),
-            }
-        }
-        Ok(String::from_utf8_lossy(&name).into_owned())
     }
 
     /// Counts lines, and returns what follows the last of them.
@@ -361,19 +317,6 @@ impl SqlCounter {
         self.line_end = data.last().copied().unwrap_or(self.line_end);
         Ok(&[])
     }
-}
-
-/// The name of a table with its database, as it is shown.
-pub(crate) fn table_name(database: &str, table: &str) -> String {
-    format!("{}.{}", plain(database), plain(table))
-}
-
-/// A name as it is shown: in backticks where it would be ambiguous otherwise.
-fn plain(name: &str) -> String {
-    if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$') {
-        return name.to_owned();
-    }
-    format!("`{}`", name.replace('`', "``"))
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
@@ -459,15 +402,6 @@ DELIMITER ;
         for cut in 0..=end {
             assert!(count(std::iter::once(DUMP.as_bytes()[..cut].to_vec())).is_err(), "cut at {cut}");
         }
-    }
-
-    #[test]
-    fn roles_and_users_are_counted_by_line() {
-        let mut counter = GlobalsCounter::default();
-        counter.write(b"CREATE ROLE a;\nDO 'BEGIN CREATE ROLE b; END';\nALTER ROLE a;\nCREATE USER c;\n-- Dump ");
-        counter.write(b"completed\n");
-        assert_eq!(counter.finish().unwrap().objects, 3);
-        assert!(GlobalsCounter::default().finish().is_err());
     }
 
     proptest! {
