@@ -8,9 +8,7 @@ use std::io::Cursor;
 use std::sync::mpsc;
 use std::time::Instant;
 
-use backup_export_archive::{
-    ArchiveOptions, ArtifactKind, Codec, Compression, Expected, ImageWriter, Member, verify_artifact,
-};
+use archive::{ArchiveOptions, ArtifactKind, Codec, Compression, Expected, ImageWriter, Member, verify_artifact};
 use bytes::Bytes;
 
 /// An index in memory that comes out when the writer lets go of it.

@@ -1,13 +1,13 @@
-//! `batch-worker`: the command line, logs and exit codes around [`backup_export_worker`].
+//! `batch-worker`: the command line, logs and exit codes around [`batch_worker`].
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use backup_export_worker::cli::Cli;
-use backup_export_worker::config::Config;
-use backup_export_worker::error::{Error, Result};
-use backup_export_worker::{database, native, pipeline, stop, verify};
+use batch_worker::cli::Cli;
+use batch_worker::config::Config;
+use batch_worker::error::{Error, Result};
+use batch_worker::{database, native, pipeline, stop, verify};
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 

@@ -6,9 +6,9 @@ mod fake;
 
 use std::time::Duration;
 
-use backup_export_worker::attach::identity::Instance;
-use backup_export_worker::attach::{Attachment, Ownership, Request, Timing, attach};
-use backup_export_worker::error::Result;
+use batch_worker::attach::identity::Instance;
+use batch_worker::attach::{Attachment, Ownership, Request, Timing, attach};
+use batch_worker::error::Result;
 use domain::failure::Kind;
 use domain::id::VolumeId;
 use fake::{Fake, FakeVolume, Fault, INSTANCE, When, ZONE};

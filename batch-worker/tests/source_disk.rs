@@ -8,8 +8,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
-use backup_export_worker::source::partition::Scheme;
-use backup_export_worker::source::{Access, Disk, Image, Layout, Opened, Options, SourceError};
+use batch_worker::source::partition::Scheme;
+use batch_worker::source::{Access, Disk, Image, Layout, Opened, Options, SourceError};
 use domain::failure::{Kind, chain};
 use support::tree::noise;
 use support::{MountedImage, filesystem, format, image, loops_below, require_root, run, sfdisk, sh, to_image, to_tar};
@@ -32,7 +32,7 @@ fn as_image(disk: &Disk, layout: &Layout, index: usize) -> Result<Image> {
 /// Number, first sector and length of each partition.
 fn extents(layout: &Layout) -> Vec<(u32, u64, u64)> {
     let partition =
-        |p: &backup_export_worker::source::partition::Partition| (p.number, p.offset_bytes / 512, p.size_bytes / 512);
+        |p: &batch_worker::source::partition::Partition| (p.number, p.offset_bytes / 512, p.size_bytes / 512);
     layout.table.partitions.iter().map(partition).collect()
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use backup_export_worker::source::{Access, Disk, Layout, Mounted, Opened, Options};
+use batch_worker::source::{Access, Disk, Layout, Mounted, Opened, Options};
 use support::tree::{self, BEYOND};
 use support::{MountedImage, filesystem, format, image, loops_below, require_root, run, sh, to_tar};
 

@@ -4,8 +4,8 @@
 
 mod fake;
 
-use backup_export_worker::error::{Error, Result};
-use backup_export_worker::sink::{Existing, Finished, ObjectSink as _, Put, S3Sink, Stored, transfer};
+use batch_worker::error::{Error, Result};
+use batch_worker::sink::{Existing, Finished, ObjectSink as _, Put, S3Sink, Stored, transfer};
 use domain::failure::Kind;
 use domain::part::{MIN_PART_BYTES, PartPlan};
 use fake::{BUCKET, Fake, Fault, OWNER, When};

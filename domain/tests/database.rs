@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use backup_export_domain::event::ExportRequest;
-use backup_export_domain::failure::Kind;
-use backup_export_domain::plan::{Plan, Restored, owner_of_name};
-use backup_export_domain::planning::{DatabaseFacts, Facts, Orderable, Refusal, TableFacts, plan};
-use backup_export_domain::settings::Settings;
-use backup_export_domain::source::{DatabaseSource, SnapshotKind, Source, TableOrigin};
+use domain::event::ExportRequest;
+use domain::failure::Kind;
+use domain::plan::{Plan, Restored, owner_of_name};
+use domain::planning::{DatabaseFacts, Facts, Orderable, Refusal, TableFacts, plan};
+use domain::settings::Settings;
+use domain::source::{DatabaseSource, SnapshotKind, Source, TableOrigin};
 
 const RDS: &str = "arn:aws:rds:us-east-1:123456789012:snapshot:awsbackup:job-1f2e";
 const CLUSTER: &str = "arn:aws:rds:us-east-1:123456789012:cluster-snapshot:awsbackup:job-1f2e";
@@ -152,7 +152,7 @@ fn an_instance_is_small_private_and_named_by_the_execution() {
     let source = dump(RDS, &database("postgres"), &settings(&[NETWORK]));
     assert_eq!(source.instance_id, format!("{}db", plan.job_name_prefix()));
     assert!(source.instance_id.len() <= 63 && !source.instance_id.contains("--"), "{}", source.instance_id);
-    let installation = backup_export_domain::id::installation(plan.execution.as_str());
+    let installation = domain::id::installation(plan.execution.as_str());
     assert_eq!(owner_of_name(&source.instance_id), Some((plan.export_id.clone(), installation.as_str())));
     assert_eq!(owner_of_name("exp-0123456789abcdef0123-db"), None);
     assert_eq!(owner_of_name("orders"), None);

@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use backup_export_domain::claim::Claim;
-use backup_export_domain::conclusion::{CatalogRow, Fate, Latest};
-use backup_export_domain::event::ExportRequest;
-use backup_export_domain::failure::Kind;
-use backup_export_domain::id::ExecutionArn;
-use backup_export_domain::manifest::Manifest;
-use backup_export_domain::plan::{Decision, Plan, Restored, VerifyMode};
-use backup_export_domain::planning::{DeviceFacts, Facts, ImageFacts, Refusal, SnapshotFacts, plan};
-use backup_export_domain::recovery_point::Image;
-use backup_export_domain::settings::Settings;
+use domain::claim::Claim;
+use domain::conclusion::{CatalogRow, Fate, Latest};
+use domain::event::ExportRequest;
+use domain::failure::Kind;
+use domain::id::ExecutionArn;
+use domain::manifest::Manifest;
+use domain::plan::{Decision, Plan, Restored, VerifyMode};
+use domain::planning::{DeviceFacts, Facts, ImageFacts, Refusal, SnapshotFacts, plan};
+use domain::recovery_point::Image;
+use domain::settings::Settings;
 
 const SNAPSHOT: &str = "snap-0123456789abcdef0";
 const VOLUME: &str = "vol-0aaaaaaaaaaaaaaaa";

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use backup_export_archive::{ArchiveReader, ArtifactKind, Codec, IndexReader, RowKind, Sha256, rebuild_index};
+use archive::{ArchiveReader, ArtifactKind, Codec, IndexReader, RowKind, Sha256, rebuild_index};
 use bytes::Bytes;
 
 use crate::support::{Shared, everything, file, noise, options, write_image, write_tar};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use backup_export_archive::{
+use archive::{
     ArtifactKind, Codec, Entry, EntryKind, Error, FileLayout, ImageWriter, Member, Sha256, TarArchiveWriter,
 };
 
@@ -89,8 +89,7 @@ fn an_empty_image_is_one_empty_member() {
         assert_eq!((written.summary.members, written.summary.entries, written.summary.uncompressed_bytes), (1, 0, 0));
         let expected = written.expected(ArtifactKind::Image, codec);
         let index = bytes::Bytes::from(written.index);
-        backup_export_archive::verify_artifact(io::Cursor::new(written.object), index, &expected, 1, &mut |_| {})
-            .unwrap();
+        archive::verify_artifact(io::Cursor::new(written.object), index, &expected, 1, &mut |_| {}).unwrap();
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::process::Command;
 
-use backup_export_archive::{
+use archive::{
     ArchiveReader, Codec, DeviceNumber, Entry, EntryKind, EntryPath, FileFlags, FileLayout, IndexReader, Timestamp,
     Xattr,
 };

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use backup_export_archive::{ArchiveReader, Codec, Error, RestoreMetadata, Restorer, Result};
+use archive::{ArchiveReader, Codec, Error, RestoreMetadata, Restorer, Result};
 
 use crate::support::{Content, everything, file, options, run, write_tar};
 

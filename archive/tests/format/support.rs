@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
-use backup_export_archive::{
+use archive::{
     ArchiveOptions, ArtifactSummary, Codec, Compression, DeviceNumber, Entry, EntryKind, EntryPath, Expected, Extent,
     FileFlags, FileLayout, ImageWriter, Member, MemberSink, PosixAcl, TarArchiveWriter, Timestamp, Xattr,
 };
-use backup_export_archive::{ArtifactKind, BoxError};
+use archive::{ArtifactKind, BoxError};
 
 /// Bytes that two sides share.
 #[derive(Clone, Default)]

@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use backup_export_archive::{Codec, IndexReader, RowKind, Sha256};
+use archive::{Codec, IndexReader, RowKind, Sha256};
 
 use crate::support::{everything, options, run, save, write_tar};
 

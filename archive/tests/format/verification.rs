@@ -2,7 +2,7 @@
 
 use std::io::{self, Cursor, Read};
 
-use backup_export_archive::{ArtifactKind, Codec, Mismatch, Sha256, VerifyError, rebuild_index, verify_artifact};
+use archive::{ArtifactKind, Codec, Mismatch, Sha256, VerifyError, rebuild_index, verify_artifact};
 use bytes::Bytes;
 
 use crate::support::{Shared, Written, everything, file, noise, options, write_image, write_tar};
@@ -74,7 +74,7 @@ fn a_cut_is_told_with_its_length() {
     for codec in [Codec::Gzip, Codec::Zstd] {
         let written = tar(codec);
         let whole = written.object.len();
-        let index = backup_export_archive::IndexReader::new(Bytes::from(written.index.clone())).unwrap();
+        let index = archive::IndexReader::new(Bytes::from(written.index.clone())).unwrap();
         let boundary = index.rows().map(Result::unwrap).map(|row| row.member_offset).max().unwrap();
         for length in [0, 1, 10, whole / 2, usize::try_from(boundary).unwrap(), whole - 1] {
             let says = difference(verify(written.object[..length].to_vec(), &written, codec));
@@ -136,7 +136,7 @@ fn a_manifest_that_lies_is_a_mismatch() {
     lies[2].entries += 1;
     lies[3].sha256 = Sha256::of(b"lie");
     lies[4].uncompressed_sha256 = Sha256::of(b"lie");
-    lies[5].crc64nvme = backup_export_archive::Crc64Nvme(1);
+    lies[5].crc64nvme = archive::Crc64Nvme(1);
     for lie in lies {
         let (object, index) = (Cursor::new(written.object.clone()), Bytes::from(written.index.clone()));
         let result = verify_artifact(object, index, &lie, 1, &mut |_| {});

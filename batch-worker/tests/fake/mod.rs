@@ -162,9 +162,9 @@ impl Fake {
         ]
     }
 
-    pub(crate) fn devices(&self) -> backup_export_worker::attach::device::DeviceTree {
+    pub(crate) fn devices(&self) -> batch_worker::attach::device::DeviceTree {
         let state = self.lock();
-        backup_export_worker::attach::device::DeviceTree {
+        batch_worker::attach::device::DeviceTree {
             by_id: state.dev_by_id.clone(),
             sysfs: state.sysfs.clone(),
             dev: self.directory.path().to_owned(),

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use archive::{ArchiveOptions, Codec, Compression, ImageWriter, Member, TarArchiveWriter};
-use backup_export_worker::source::{
+use batch_worker::source::{
     Disk, FilesystemReport, Image, Mounted, Options, Progress, SourceError, export_filesystem, export_image,
 };
 

@@ -1,7 +1,7 @@
 //! Looks whether the worker can begin, and does what must be done before.
 
-use backup_export_lambdas::restore::{Request, Restorer};
-use backup_export_lambdas::runtime;
+use lambdas::restore::{Request, Restorer};
+use lambdas::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,7 +1,7 @@
 //! Removes what an execution made and does not need, one turn a call, and says in a person's words why the export failed.
 
-use backup_export_lambdas::cleanup::{Cleaner, Request};
-use backup_export_lambdas::runtime;
+use lambdas::cleanup::{Cleaner, Request};
+use lambdas::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,8 +1,8 @@
 //! Decides how the execution ended: enters the export in the catalog, gives the claim back, names the first failure.
 
-use backup_export_lambdas::conclude::{self, Request};
-use backup_export_lambdas::metric::Emitter;
-use backup_export_lambdas::runtime;
+use lambdas::conclude::{self, Request};
+use lambdas::metric::Emitter;
+use lambdas::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,7 +1,7 @@
 //! Decides whether the exported recovery point may be deleted, deletes it, and says so only when it is gone.
 
-use backup_export_lambdas::deletion::{self, Request};
-use backup_export_lambdas::runtime;
+use lambdas::deletion::{self, Request};
+use lambdas::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

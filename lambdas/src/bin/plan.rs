@@ -1,9 +1,9 @@
 //! Decides whether a recovery point is exported, and how: refuses what cannot be, claims what will be.
 
-use backup_export_lambdas::bucket::Bucket;
-use backup_export_lambdas::plan::{Planner, Request};
-use backup_export_lambdas::runtime;
 use domain::settings::Settings;
+use lambdas::bucket::Bucket;
+use lambdas::plan::{Planner, Request};
+use lambdas::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

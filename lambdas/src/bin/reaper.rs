@@ -1,9 +1,9 @@
 //! Decides which executions died without cleaning up, and cleans up after them.
 
-use backup_export_lambdas::cleanup::Cleaner;
-use backup_export_lambdas::metric::Emitter;
-use backup_export_lambdas::reaper::{Reaper, Settings};
-use backup_export_lambdas::runtime;
+use lambdas::cleanup::Cleaner;
+use lambdas::metric::Emitter;
+use lambdas::reaper::{Reaper, Settings};
+use lambdas::runtime;
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,8 +1,8 @@
 //! Decides which recovery points of the vault lack an export, and starts a few of them.
 
-use backup_export_lambdas::metric::Emitter;
-use backup_export_lambdas::reconciler::{Reconciler, Settings};
-use backup_export_lambdas::runtime;
+use lambdas::metric::Emitter;
+use lambdas::reconciler::{Reconciler, Settings};
+use lambdas::runtime;
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]

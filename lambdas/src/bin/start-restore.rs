@@ -1,7 +1,7 @@
 //! Begins to make one unit of an export readable: a volume, a database, a table; tagged or named, and idempotent, from the call that creates it.
 
-use backup_export_lambdas::restore::{Request, Restorer};
-use backup_export_lambdas::runtime;
+use lambdas::restore::{Request, Restorer};
+use lambdas::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

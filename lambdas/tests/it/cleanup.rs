@@ -1,10 +1,10 @@
 //! Nothing that an execution made stays, and nothing else goes.
 
-use backup_export_lambdas::cleanup::{Cleaner, Cleanup, Request, State};
-use backup_export_lambdas::error::Error;
 use domain::failure::{CaughtError, Kind};
 use domain::key::ERROR;
 use domain::plan::Plan;
+use lambdas::cleanup::{Cleaner, Cleanup, Request, State};
+use lambdas::error::Error;
 use serde_json::json;
 
 use crate::cloud::Cloud;

@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use backup_export_lambdas::restore::Restorer;
+use lambdas::restore::Restorer;
 use serde_json::{Value, json};
 
 /// The state of everything.

@@ -1,13 +1,13 @@
 //! How executions end.
 
-use backup_export_lambdas::cleanup::{Cleanup, State as CleanupState};
-use backup_export_lambdas::conclude::{Conclusion, Request, State, run};
-use backup_export_lambdas::deletion::{Deletion, State as DeletionState};
-use backup_export_lambdas::error::Error;
-use backup_export_lambdas::metric::Emitter;
 use domain::conclusion::{CatalogRow, Latest};
 use domain::failure::{CaughtError, Failure, Kind};
 use domain::plan::Decision;
+use lambdas::cleanup::{Cleanup, State as CleanupState};
+use lambdas::conclude::{Conclusion, Request, State, run};
+use lambdas::deletion::{Deletion, State as DeletionState};
+use lambdas::error::Error;
+use lambdas::metric::Emitter;
 
 use crate::cloud::Cloud;
 use crate::sample::{claim, claim_of, execution, manifest, now, plan};

@@ -1,15 +1,15 @@
 //! Databases: made once, under names that are found again, with a password that nobody sees, and gone afterwards.
 
-use backup_export_lambdas::cleanup::{self, Cleanup};
-use backup_export_lambdas::error::Error;
-use backup_export_lambdas::metric::Emitter;
-use backup_export_lambdas::reaper::{self, Reaper};
-use backup_export_lambdas::restore::{Request, Restore, State};
 use domain::claim::Claim;
 use domain::failure::{CaughtError, Kind};
 use domain::plan::{Plan, Unit};
 use domain::source::{DatabaseSource, Engine, ParameterGroup, SnapshotKind, Source};
 use jiff::SignedDuration;
+use lambdas::cleanup::{self, Cleanup};
+use lambdas::error::Error;
+use lambdas::metric::Emitter;
+use lambdas::reaper::{self, Reaper};
+use lambdas::restore::{Request, Restore, State};
 use serde_json::json;
 
 use crate::cleanup::cleaner;

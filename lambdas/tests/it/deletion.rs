@@ -1,13 +1,13 @@
 //! The recovery point goes only when everything says so, and counts as gone only when it is.
 
-use backup_export_lambdas::deletion::{Deletion, Request, State, run};
-use backup_export_lambdas::error::Error;
 use domain::claim::Claim;
 use domain::conclusion::CatalogRow;
 use domain::failure::Kind;
 use domain::id::ExportId;
 use domain::key::claim_key;
 use domain::plan::{Plan, VerifyMode};
+use lambdas::deletion::{Deletion, Request, State, run};
+use lambdas::error::Error;
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;

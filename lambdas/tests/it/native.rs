@@ -1,13 +1,13 @@
 //! What AWS exports itself, snapshots as Parquet and tables: begun once, waited for, and ended with its execution.
 
-use backup_export_lambdas::cleanup;
-use backup_export_lambdas::restore::State;
 use domain::claim::Claim;
 use domain::failure::Kind;
 use domain::key::NATIVE_LISTING;
 use domain::manifest::{Manifest, Native, SmallObject};
 use domain::plan::Plan;
 use domain::source::{Engine, SnapshotExportSource, Source, TableFormat, TableOrigin, TableSource};
+use lambdas::cleanup;
+use lambdas::restore::State;
 
 use crate::cloud::Cloud;
 use crate::database::{SNAPSHOT, clean, look, names, plan_of, request, said, start};

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use backup_export_lambdas::bucket::Bucket;
-use backup_export_lambdas::error::Error;
-use backup_export_lambdas::plan::{Planner, Request};
 use domain::claim::Claim;
 use domain::failure::Kind;
 use domain::plan::{Decision, Plan};
 use domain::settings::Settings;
+use lambdas::bucket::Bucket;
+use lambdas::error::Error;
+use lambdas::plan::{Planner, Request};
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, snapshot_xml};

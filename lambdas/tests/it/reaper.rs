@@ -1,10 +1,10 @@
 //! What dead executions left goes; what living ones use stays.
 
-use backup_export_lambdas::error::Error;
-use backup_export_lambdas::metric::Emitter;
-use backup_export_lambdas::reaper::{Reaper, Report, Settings};
 use domain::failure::Kind;
 use jiff::{SignedDuration, Timestamp};
+use lambdas::error::Error;
+use lambdas::metric::Emitter;
+use lambdas::reaper::{Reaper, Report, Settings};
 use serde_json::{Value, json};
 
 use crate::cleanup::cleaner;

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use backup_export_lambdas::error::Error;
-use backup_export_lambdas::metric::Emitter;
-use backup_export_lambdas::reconciler::{Reconciler, Report, Settings};
 use domain::failure::Kind;
 use domain::id::ExportId;
 use domain::key::claim_key;
+use lambdas::error::Error;
+use lambdas::metric::Emitter;
+use lambdas::reconciler::{Reconciler, Report, Settings};
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;

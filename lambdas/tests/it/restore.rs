@@ -1,11 +1,11 @@
 //! Volumes: made once, where there is room, and given up on with the reason.
 
 use aws_sdk_ec2::types::VolumeState;
-use backup_export_lambdas::restore::volume::{Step, next_step, performance};
-use backup_export_lambdas::restore::{Progress, Request, Restore, State};
 use domain::failure::Kind;
 use domain::plan::VolumeOptions;
 use domain::source::Source;
+use lambdas::restore::volume::{Step, next_step, performance};
+use lambdas::restore::{Progress, Request, Restore, State};
 
 use crate::cloud::Cloud;
 use crate::sample::{SNAPSHOT, now, plan};

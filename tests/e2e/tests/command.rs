@@ -4,10 +4,10 @@ use std::fs;
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, ensure};
-use backup_export_e2e::Settings;
-use backup_export_e2e::disk::run;
-use backup_export_e2e::scene::{Scene, assert_succeeded};
-use backup_export_e2e::stack::{BUCKET, STATE_MACHINE, VAULT, binary};
+use e2e::Settings;
+use e2e::disk::run;
+use e2e::scene::{Scene, assert_succeeded};
+use e2e::stack::{BUCKET, STATE_MACHINE, VAULT, binary};
 
 async fn command(scene: &Scene, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new(binary("backup-export")?);

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use backup_export_e2e::disk::{Disk, format, output, run, with_mounted};
-use backup_export_e2e::scene::assert_succeeded;
-use backup_export_e2e::stack::VAULT;
-use backup_export_e2e::{Settings, System};
 use domain::manifest::{Artifact, Manifest, Method};
+use e2e::disk::{Disk, format, output, run, with_mounted};
+use e2e::scene::assert_succeeded;
+use e2e::stack::VAULT;
+use e2e::{Settings, System};
 use local_cloud::{EventShape, RecoveryPointOptions, VolumeImage};
 
 const MIB: u64 = 1 << 20;

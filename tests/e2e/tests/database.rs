@@ -4,11 +4,11 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use backup_export_e2e::Settings;
-use backup_export_e2e::database::{DatabaseScene, files_with};
-use backup_export_e2e::scene::{PATIENCE, assert_failed, assert_succeeded, eventually};
-use backup_export_e2e::stack::{BUCKET, VAULT};
 use domain::manifest::{Method, Origin};
+use e2e::Settings;
+use e2e::database::{DatabaseScene, files_with};
+use e2e::scene::{PATIENCE, assert_failed, assert_succeeded, eventually};
+use e2e::stack::{BUCKET, VAULT};
 use local_cloud::{
     DatabaseEngine, DatabaseFate, EventShape, ExecutionStatus, FaultAction, FaultRule, RecoveryPointOptions, When,
 };

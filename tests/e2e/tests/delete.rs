@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use backup_export_e2e::Settings;
-use backup_export_e2e::scene::{PATIENCE, Scene, assert_failed, assert_succeeded};
-use backup_export_e2e::stack::{BUCKET, VAULT};
+use e2e::Settings;
+use e2e::scene::{PATIENCE, Scene, assert_failed, assert_succeeded};
+use e2e::stack::{BUCKET, VAULT};
 use local_cloud::{Deletion, FaultAction, FaultRule, RecoveryPointOptions};
 
 fn deleting() -> Settings {

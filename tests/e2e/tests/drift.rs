@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use backup_export_e2e::stack::{self, FAILURES_TOPIC, REAPER_SCHEDULE, RECONCILER_SCHEDULE, SUCCESSES_TOPIC};
-use backup_export_lambdas::environment::{BINARIES, Variables, variables};
+use e2e::stack::{self, FAILURES_TOPIC, REAPER_SCHEDULE, RECONCILER_SCHEDULE, SUCCESSES_TOPIC};
+use lambdas::environment::{BINARIES, Variables, variables};
 use local_cloud::{FunctionSpec, Options, Stack, Target, TargetSpec};
 
 fn deployed() -> Result<Stack> {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use backup_export_e2e::Settings;
-use backup_export_e2e::scene::{PATIENCE, Scene, assert_failed, assert_succeeded};
+use e2e::Settings;
+use e2e::scene::{PATIENCE, Scene, assert_failed, assert_succeeded};
 use local_cloud::{ExecutionStatus, FaultAction, FaultRule, RecoveryPointOptions, VolumeFate, When};
 
 async fn scene() -> Result<Scene> {

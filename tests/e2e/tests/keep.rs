@@ -1,11 +1,11 @@
 //! What the settings keep stays in the vault, is no failure, and the catalog says why.
 
 use anyhow::{Result, ensure};
-use backup_export_e2e::Settings;
-use backup_export_e2e::scene::{Scene, assert_succeeded};
-use backup_export_e2e::stack::{BUCKET, VAULT};
 use domain::conclusion::CatalogRow;
 use domain::key::EXPORTS;
+use e2e::Settings;
+use e2e::scene::{Scene, assert_succeeded};
+use e2e::stack::{BUCKET, VAULT};
 use local_cloud::RecoveryPointOptions;
 
 /// Exports with deletion on; whether the recovery point is there afterwards, and what the catalog says of it.

@@ -1,9 +1,9 @@
 //! People hear of exports that failed and of those that finished, and of nothing else.
 
 use anyhow::{Result, ensure};
-use backup_export_e2e::Settings;
-use backup_export_e2e::scene::{Scene, assert_failed, assert_succeeded};
-use backup_export_e2e::stack::{FAILURES_TOPIC, SUCCESSES_TOPIC};
+use e2e::Settings;
+use e2e::scene::{Scene, assert_failed, assert_succeeded};
+use e2e::stack::{FAILURES_TOPIC, SUCCESSES_TOPIC};
 use local_cloud::{FaultAction, FaultRule};
 
 #[tokio::test(flavor = "multi_thread")]

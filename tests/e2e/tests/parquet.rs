@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use backup_export_e2e::Settings;
-use backup_export_e2e::database::DatabaseScene;
-use backup_export_e2e::scene::{PATIENCE, assert_failed, assert_succeeded, eventually};
-use backup_export_e2e::stack::{BUCKET, VAULT};
+use e2e::Settings;
+use e2e::database::DatabaseScene;
+use e2e::scene::{PATIENCE, assert_failed, assert_succeeded, eventually};
+use e2e::stack::{BUCKET, VAULT};
 use local_cloud::{DatabaseEngine, ExecutionStatus, ExportTaskFate, RecoveryPointOptions};
 
 async fn scene(settings: Settings) -> Result<DatabaseScene> {

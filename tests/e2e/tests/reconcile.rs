@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use backup_export_e2e::scene::{Scene, assert_failed, assert_succeeded, eventually};
-use backup_export_e2e::stack::{BUCKET, VAULT};
-use backup_export_e2e::{Settings, System};
+use e2e::scene::{Scene, assert_failed, assert_succeeded, eventually};
+use e2e::stack::{BUCKET, VAULT};
+use e2e::{Settings, System};
 use local_cloud::{FaultAction, FaultRule, RecoveryPointOptions, When};
 use serde_json::{Value, json};
 

@@ -1,9 +1,9 @@
 //! Bad input is refused with an error that names the thing and the remedy, before anything is created.
 
 use anyhow::{Result, ensure};
-use backup_export_e2e::Settings;
-use backup_export_e2e::scene::{Scene, assert_failed, assert_succeeded};
-use backup_export_e2e::stack::{BUCKET, FOREIGN_BUCKET, OTHER_VAULT, STATE_MACHINE, VAULT};
+use e2e::Settings;
+use e2e::scene::{Scene, assert_failed, assert_succeeded};
+use e2e::stack::{BUCKET, FOREIGN_BUCKET, OTHER_VAULT, STATE_MACHINE, VAULT};
 use local_cloud::{FaultAction, FaultRule, RecoveryPointOptions};
 use serde_json::{Value, json};
 

@@ -1,11 +1,11 @@
 //! DynamoDB tables through the whole state machine: the backup itself, never the live table; and whatever is wrong with an export is found.
 
 use anyhow::{Context as _, Result, ensure};
-use backup_export_e2e::Settings;
-use backup_export_e2e::scene::{PATIENCE, assert_failed, assert_succeeded};
-use backup_export_e2e::stack::VAULT;
-use backup_export_e2e::table::{Form, TABLE, TableScene};
 use domain::manifest::Origin;
+use e2e::Settings;
+use e2e::scene::{PATIENCE, assert_failed, assert_succeeded};
+use e2e::stack::VAULT;
+use e2e::table::{Form, TABLE, TableScene};
 use local_cloud::{EventShape, FaultAction, FaultRule, RecoveryPointOptions, TableExportFate, TableFate, When};
 
 async fn scene() -> Result<TableScene> {

@@ -13,5 +13,5 @@ async fn main() -> Result<()> {
         Some(directory) => std::path::PathBuf::from(directory),
         None => tempfile::Builder::new().prefix("backup-export-demo-").tempdir().context("make a directory")?.keep(),
     };
-    backup_export_e2e::demo::run(&directory, flags.is_empty()).await
+    e2e::demo::run(&directory, flags.is_empty()).await
 }
