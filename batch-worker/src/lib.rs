@@ -11,6 +11,5 @@ pub mod native;
 pub mod pipeline;
 pub mod progress;
 pub mod sink;
-pub mod source;
 pub mod stop;
 pub mod verify;

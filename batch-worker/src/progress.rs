@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
-use crate::source;
-
 const LINE_EVERY: Duration = Duration::from_mins(1);
 const BAR_EVERY: Duration = Duration::from_millis(200);
 
@@ -17,7 +15,7 @@ const BAR_EVERY: Duration = Duration::from_millis(200);
 #[derive(Debug, Default)]
 pub struct Counters {
     /// What was read from the disk, and the request to stop reading.
-    pub reading: source::Progress,
+    pub reading: disk::Progress,
     uploaded: AtomicU64,
 }
 

@@ -8,7 +8,6 @@ use super::{Place, Problems, Writing};
 use crate::attach::device::DeviceTree;
 use crate::cli::ExportArgs;
 use crate::error::Result;
-use crate::source;
 
 /// More would leave too little of the 512 MiB for the upload.
 const MAX_READ_AHEAD_BYTES: usize = 128 << 20;
@@ -34,7 +33,7 @@ pub struct ExportConfig {
     /// How artifacts are written.
     pub writing: Writing,
     /// How much is read ahead.
-    pub reading: source::Options,
+    pub reading: disk::Options,
     /// The least size of the disk.
     pub expect_bytes: Option<u64>,
     /// Where devices are looked for.
@@ -51,10 +50,10 @@ impl ExportConfig {
         let place = Place::new(arguments.place, variable, &mut problems);
         let writing = Writing::new(&arguments.writing, &mut problems);
         let access = match subject {
-            Subject::Volume(_) => source::Access::ThrowAway,
-            Subject::Device(_) => source::Access::Untouched,
+            Subject::Volume(_) => disk::Access::ThrowAway,
+            Subject::Device(_) => disk::Access::Untouched,
         };
-        let mut reading = source::Options::for_access(access);
+        let mut reading = disk::Options::for_access(access);
         reading.readers = arguments.readers.unwrap_or(reading.readers);
         reading.read_ahead_bytes = arguments.read_ahead_bytes.unwrap_or(reading.read_ahead_bytes);
         problems.require((1..=MAX_READERS).contains(&reading.readers), || {

@@ -19,8 +19,8 @@ use crate::config::{ExportConfig, Subject};
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::progress::{Counters, Reporter};
-use crate::source::partition::Scheme;
-use crate::source::{self, Access, Disk, Fate, Image, Layout, Mounted, Opened, Section, SourceError};
+use disk::partition::Scheme;
+use disk::{Access, Disk, Fate, Image, Layout, Mounted, Opened, Section};
 
 /// Exports a volume or device as `config` says.
 ///
@@ -122,7 +122,7 @@ impl Job {
     fn write(
         self,
         disk: &Disk,
-        reading: source::Options,
+        reading: disk::Options,
         counters: &Counters,
         output: Output<'_>,
     ) -> Result<(ArtifactSummary, Written)> {
@@ -139,15 +139,15 @@ impl Job {
     fn archive(
         &self,
         disk: &Disk,
-        reading: source::Options,
+        reading: disk::Options,
         counters: &Counters,
         output: Output<'_>,
-    ) -> Result<(ArtifactSummary, Written), SourceError> {
+    ) -> Result<(ArtifactSummary, Written), disk::Error> {
         let Output { options, stream, index } = output;
         match self {
             Self::Filesystem(mounted) => {
                 let mut writer = TarArchiveWriter::new(options, stream.members(), index)?;
-                let report = source::export_filesystem(mounted, &mut writer, &reading, &counters.reading)?;
+                let report = disk::export_filesystem(mounted, &mut writer, &reading, &counters.reading)?;
                 let written = Written {
                     bytes_read: report.bytes_read,
                     sockets: report.sockets.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect(),
@@ -157,7 +157,7 @@ impl Job {
             }
             Self::Image(image) => {
                 let mut writer = ImageWriter::new(options, stream.members(), index)?;
-                let report = source::export_image(disk, image, &mut writer, &reading, &counters.reading)?;
+                let report = disk::export_image(disk, image, &mut writer, &reading, &counters.reading)?;
                 let written = Written { bytes_read: report.bytes_read, sockets: Vec::new(), notes: Vec::new() };
                 Ok((writer.finish()?, written))
             }

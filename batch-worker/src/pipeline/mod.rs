@@ -184,16 +184,15 @@ impl Run<'_> {
 /// Runs `work` on a thread of its own.
 pub(crate) async fn blocking<T: Send + 'static>(
     what: &str,
-    work: impl FnOnce() -> Result<T, crate::source::SourceError> + Send + 'static,
+    work: impl FnOnce() -> Result<T, ::disk::Error> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|panic| Error::internal(what, panic))?.map_err(Error::from)
 }
 
-impl From<crate::source::SourceError> for Error {
-    fn from(error: crate::source::SourceError) -> Self {
-        use crate::source::SourceError;
+impl From<::disk::Error> for Error {
+    fn from(error: ::disk::Error) -> Self {
         match error {
-            SourceError::Cancelled => Self::interrupted(),
+            ::disk::Error::Cancelled => Self::interrupted(),
             error => {
                 let source = std::error::Error::source(&error).map(domain::failure::chain);
                 match source {
