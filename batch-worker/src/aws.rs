@@ -14,7 +14,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use domain::failure::Kind;
 
-use crate::error::Error;
+use domain::failure::Error;
 
 /// Attempts of one call. The backoff doubles from a second to 20, so a call is given up after about a minute and a half:
 /// longer than S3's scaling and EC2's throttling usually last, shorter than a person's patience with a dead endpoint.

@@ -6,7 +6,6 @@ pub mod cli;
 pub mod config;
 pub mod database;
 pub mod destination;
-pub mod error;
 pub mod native;
 pub mod pipeline;
 pub mod progress;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use batch_worker::cli::Cli;
 use batch_worker::config::Config;
-use batch_worker::error::{Error, Result};
 use batch_worker::{database, native, pipeline, stop, verify};
 use clap::Parser as _;
+use domain::failure::{Error, Result};
 use tracing_subscriber::EnvFilter;
 
 /// A thread that hangs on a disk must not keep a worker that has ended.

@@ -4,7 +4,7 @@ use domain::failure::Kind;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// A token that is cancelled by the first signal.
 pub fn on_signal() -> Result<CancellationToken> {

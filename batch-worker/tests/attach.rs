@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use batch_worker::attach::identity::Instance;
 use batch_worker::attach::{Attachment, Ownership, Request, Timing, attach};
-use batch_worker::error::Result;
 use domain::failure::Kind;
+use domain::failure::Result;
 use domain::id::VolumeId;
 use fake::{Fake, FakeVolume, Fault, INSTANCE, When, ZONE};
 use tokio_util::sync::CancellationToken;

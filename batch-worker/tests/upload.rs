@@ -4,9 +4,9 @@
 
 mod fake;
 
-use batch_worker::error::{Error, Result};
 use batch_worker::sink::{Existing, Finished, ObjectSink as _, Put, S3Sink, Stored, transfer};
 use domain::failure::Kind;
+use domain::failure::{Error, Result};
 use domain::part::{MIN_PART_BYTES, PartPlan};
 use fake::{BUCKET, Fake, Fault, OWNER, When};
 use tokio_util::sync::CancellationToken;

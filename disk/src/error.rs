@@ -98,3 +98,18 @@ impl Error {
         Self::Read { what: what.into(), source: source.into() }
     }
 }
+
+impl From<Error> for domain::failure::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Cancelled => Self::interrupted(),
+            error => {
+                let what = error.to_string();
+                match std::error::Error::source(&error).map(domain::failure::chain) {
+                    Some(source) => Self::caused_by(error.kind(), what, source),
+                    None => Self::new(error.kind(), what),
+                }
+            }
+        }
+    }
+}

@@ -2,6 +2,12 @@
 //!
 //! The name of a kind is public API: it is the `errorType` of a Lambda error, what the state machine's `Retry` and `Catch`
 //! match, and the `error` of a failed execution. The exit code is what the worker leaves with, and what Batch's retry rules match.
+//!
+//! Layers. [`Error`] is the one error of whoever acts for an export: Lambdas, worker, store, the refusals of planning. It says what was
+//! tried, on what, and the kind by which others react; its sources say why, each once, and [`chain`] prints them once, at the top. A
+//! library whose callers must tell causes apart (`archive`, `disk`, a call of AWS in `aws`) has an error type of its own, with a
+//! conversion into this one beside it, and below this one nobody decides what a failure means to the outside. The command for people
+//! reports to a person alone and adds context by `anyhow`.
 
 use std::fmt;
 
@@ -208,6 +214,63 @@ pub struct CaughtError {
     pub cause: String,
 }
 
+/// The error at the bottom of a failure.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A failure: what was tried on what, the kind by which others react, and why it failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct Error {
+    kind: Kind,
+    what: String,
+    #[source]
+    source: Option<BoxError>,
+}
+
+/// The result of what acts for an export.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A failure that nothing else caused.
+    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), source: None }
+    }
+
+    /// A failure with its cause.
+    pub fn caused_by(kind: Kind, what: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self { kind, what: what.into(), source: Some(source.into()) }
+    }
+
+    /// A defect.
+    pub fn internal(what: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::caused_by(Kind::Internal, what, source)
+    }
+
+    /// The worker was asked to stop.
+    pub fn interrupted() -> Self {
+        Self::new(
+            Kind::Interrupted,
+            "asked to stop (SIGTERM or SIGINT): nothing was completed, and what was begun is undone",
+        )
+    }
+
+    /// The same failure, in the middle of trying something larger.
+    #[must_use]
+    pub fn during(self, what: impl Into<String>) -> Self {
+        Self::caused_by(self.kind, what, self)
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The error and its causes on one line.
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}
+
 /// An error and its sources on one line, as it is printed once, at the top.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -242,6 +305,14 @@ mod tests {
         assert!(Kind::from_exit_code(75).is_transient());
         assert!(Kind::from_exit_code(137).is_transient());
         assert!(!Kind::from_exit_code(i32::from(Kind::VerificationFailed.exit_code())).is_transient());
+    }
+
+    #[test]
+    fn the_chain_says_what_was_tried_and_why_it_failed() {
+        let error =
+            Error::caused_by(Kind::ReadFailed, "read /dev/x at 4096", std::io::Error::other("input/output error"));
+        assert_eq!(error.chain(), "read /dev/x at 4096: input/output error");
+        assert_eq!(error.during("export vol-1").chain(), "export vol-1: read /dev/x at 4096: input/output error");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use domain::failure::Kind;
 use domain::id::VolumeId;
 
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 const LINK_PREFIX: &str = "nvme-Amazon_Elastic_Block_Store_";
 

@@ -4,7 +4,7 @@ use aws_config::imds;
 use domain::failure::Kind;
 use domain::id::{AvailabilityZone, InstanceId};
 
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// The instance that this process runs on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,7 @@ use self::device::DeviceTree;
 use self::identity::Instance;
 use self::step::{Step, VolumeView, next_step};
 use crate::aws::sdk_error;
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@ use domain::failure::Kind;
 use domain::id::{AvailabilityZone, InstanceId, VolumeId};
 use jiff::Timestamp;
 
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// A volume as EC2 describes it, reduced to what matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use domain::source::Engine;
 
 use super::{Place, Problems, Writing};
 use crate::cli::DatabaseArgs;
-use crate::error::Result;
+use domain::failure::Result;
 
 /// Artifacts of one database at once. Each has an upload and compressors of its own, which share what memory there is.
 const DEFAULT_JOBS: usize = 4;

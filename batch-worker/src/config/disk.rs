@@ -7,7 +7,7 @@ use domain::id::VolumeId;
 use super::{Place, Problems, Writing};
 use crate::attach::device::DeviceTree;
 use crate::cli::ExportArgs;
-use crate::error::Result;
+use domain::failure::Result;
 
 /// More would leave too little of the 512 MiB for the upload.
 const MAX_READ_AHEAD_BYTES: usize = 128 << 20;

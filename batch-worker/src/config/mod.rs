@@ -18,7 +18,7 @@ pub use self::record::RecordConfig;
 pub use self::verify::VerifyConfig;
 use crate::cli::{Cli, Command, PlaceArgs, WritingArgs};
 use crate::destination::Destination;
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// More of them only cost memory.
 const MAX_THREADS: usize = 256;

@@ -3,7 +3,7 @@
 use super::{Place, Problems, same_bucket};
 use crate::cli::RecordArgs;
 use crate::destination::Destination;
-use crate::error::Result;
+use domain::failure::Result;
 
 /// How an export of AWS's own is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]

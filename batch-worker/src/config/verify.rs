@@ -5,7 +5,7 @@ use domain::id::AccountId;
 use super::{Problems, cpus, in_batch, require_threads};
 use crate::cli::{Mode, VerifyArgs};
 use crate::destination::Destination;
-use crate::error::Result;
+use domain::failure::Result;
 
 /// How an export is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use domain::failure::Kind;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// How much of what a tool says is kept for its error.
 const KEPT_LINES: usize = 20;

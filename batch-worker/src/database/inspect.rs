@@ -13,7 +13,7 @@ use domain::manifest::{Dump, DumpContent, DumpFormat, TableCount};
 use super::child::{Child, Children, Tool};
 use super::copy::{Copied, CopyCounter};
 use super::sql::{GlobalsCounter, SqlCounter};
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 const BUFFER_BYTES: usize = 256 << 10;
 

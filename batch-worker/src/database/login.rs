@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::child::Tool;
 use crate::aws::{Aws, sdk_error};
 use crate::config::PasswordPlace;
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// Seconds within which a connection must be there.
 const CONNECT_SECONDS: &str = "15";

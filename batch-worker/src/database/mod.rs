@@ -27,9 +27,9 @@ use self::child::{Children, Ended};
 use self::login::{Login, Password};
 use crate::config::{DatabaseConfig, LoginByHand, PasswordPlace};
 use crate::destination::Destination;
-use crate::error::{Error, Result};
 use crate::pipeline::{self, Harvest, Report, Run, stoppable};
 use crate::progress::{Counters, Reporter};
+use domain::failure::{Error, Result};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);

@@ -12,10 +12,10 @@ use super::child::Tool;
 use super::inspect::{Contents, Inspector};
 use super::mysql::generated::{Generated, Rewriter};
 use super::{Dumping, Session};
-use crate::error::{Error, Result};
 use crate::pipeline::artifact::{Output, Recipe};
 use crate::progress::Counters;
 use crate::sink::{PARTS_MEMORY_BYTES, in_flight};
+use domain::failure::{Error, Result};
 
 const READ_BYTES: usize = 256 << 10;
 

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use sha2::Digest as _;
 
 use super::Reading;
-use crate::error::{Error, Result};
 use crate::verify::store::Listed;
+use domain::failure::{Error, Result};
 
 const BUFFER_BYTES: usize = 256 << 10;
 /// An item has at most 400 KB, its text a multiple of that.

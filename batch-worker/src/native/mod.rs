@@ -19,11 +19,11 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use self::count::Content;
 use crate::config::RecordConfig;
-use crate::error::{Error, Result};
 use crate::pipeline::artifact::put_small;
 use crate::pipeline::{self, Harvest, Report, Run, stoppable};
 use crate::progress::{Counters, Reporter};
 use crate::verify::store::{Listed, Store};
+use domain::failure::{Error, Result};
 
 /// Objects that are read at the same time. Each holds up to 80 MiB of ranges.
 const AT_ONCE: usize = 4;

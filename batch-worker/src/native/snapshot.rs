@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::count::Content;
 use super::{Found, Reading, entry, wrong};
-use crate::error::Result;
 use crate::verify::store::Listed;
+use domain::failure::Result;
 
 /// In the manifest.
 pub(crate) const FORMAT: &str = "parquet";

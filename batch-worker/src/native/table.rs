@@ -17,9 +17,9 @@ use serde::Deserialize;
 use super::count::Content;
 use super::{Found, Reading, entry, wrong};
 use crate::aws::sdk_error;
-use crate::error::{Error, Result};
 use crate::pipeline::Run;
 use crate::verify::store::Listed;
+use domain::failure::{Error, Result};
 
 const SUMMARY: &str = "manifest-summary.json";
 /// Segments of the scan, all at the same time. An on-demand table begins with four partitions, and throttling is retried.

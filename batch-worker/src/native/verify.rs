@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::count::{Content, Counted};
 use super::{Reading, native_objects, snapshot};
 use crate::cli::Mode;
-use crate::error::{Error, Result};
 use crate::verify::store::{Listed, Store};
+use domain::failure::{Error, Result};
 
 /// What was found equal.
 #[derive(Debug, Clone, Copy, Default)]

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{COMPRESS_BUDGET_BYTES, Run, milliseconds};
 use crate::config::Writing;
-use crate::error::{Error, Result};
 use crate::progress::Counters;
 use crate::sink::{Existing, Finished, ObjectSink, Stored, StreamWriter, transfer};
+use domain::failure::{Error, Result};
 
 /// Pieces in which an index is read from its temporary file.
 const INDEX_CHUNK_BYTES: usize = 512 << 10;

@@ -17,10 +17,10 @@ use crate::attach::identity::Instance;
 use crate::attach::{Attachment, Ownership, Request, Timing, attach};
 use crate::config::{ExportConfig, Subject};
 use crate::destination::Destination;
-use crate::error::{Error, Result};
 use crate::progress::{Counters, Reporter};
 use disk::partition::Scheme;
 use disk::{Access, Disk, Fate, Image, Layout, Mounted, Opened, Section};
+use domain::failure::{Error, Result};
 
 /// Exports a volume or device as `config` says.
 ///

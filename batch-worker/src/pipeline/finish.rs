@@ -5,8 +5,8 @@ use domain::manifest::{Cost, Manifest, Origin, SCHEMA_VERSION, Tool};
 use jiff::Timestamp;
 
 use super::{Harvest, Run, put_manifest};
-use crate::error::{Error, Result};
 use crate::progress::Counters;
+use domain::failure::{Error, Result};
 
 impl Run<'_> {
     /// Writes the manifest.

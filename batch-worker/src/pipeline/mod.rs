@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::Aws;
 use crate::config::Place;
 use crate::destination::Destination;
-use crate::error::{Error, Result};
 use crate::sink::{DirectorySink, Existing, ObjectSink, Put, S3Sink};
+use domain::failure::{Error, Result};
 
 pub(crate) use self::plan::Assignment;
 
@@ -187,21 +187,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ::disk::Error> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|panic| Error::internal(what, panic))?.map_err(Error::from)
-}
-
-impl From<::disk::Error> for Error {
-    fn from(error: ::disk::Error) -> Self {
-        match error {
-            ::disk::Error::Cancelled => Self::interrupted(),
-            error => {
-                let source = std::error::Error::source(&error).map(domain::failure::chain);
-                match source {
-                    Some(source) => Self::caused_by(error.kind(), error.to_string(), source),
-                    None => Self::new(error.kind(), error.to_string()),
-                }
-            }
-        }
-    }
 }
 
 pub(crate) fn milliseconds(duration: std::time::Duration) -> u64 {

@@ -6,8 +6,8 @@ use domain::plan::{Plan, Unit};
 
 use crate::config::Place;
 use crate::destination::Destination;
-use crate::error::{Error, Result};
 use crate::sink::ObjectSink;
+use domain::failure::{Error, Result};
 
 /// A plan, and the unit of it that is this worker's.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt as _;
 
 use super::{Crc64Digest, Existing, Finished, ObjectSink, ObjectUpload, Put, Stored};
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// A directory that is made if need be.
 #[derive(Debug, Clone)]

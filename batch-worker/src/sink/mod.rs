@@ -19,7 +19,7 @@ use domain::part::PartPlan;
 
 use archive::Crc64Nvme;
 
-use crate::error::Result;
+use domain::failure::Result;
 
 pub use directory::DirectorySink;
 pub use part::{PARTS_MEMORY_BYTES, in_flight};

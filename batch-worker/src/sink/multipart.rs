@@ -21,7 +21,7 @@ use super::part::{Part, PartBuffer, in_flight};
 use super::s3::{S3Sink, content_type};
 use super::{Crc64Digest, Finished, ObjectUpload, Stored};
 use crate::aws::{ATTEMPT_TIMEOUT, sdk_error};
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// How often a part is sent that S3 received damaged. Other failures are the SDK's to retry.
 const DAMAGED_ATTEMPTS: usize = 3;

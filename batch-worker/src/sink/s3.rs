@@ -14,8 +14,8 @@ use domain::part::PartPlan;
 use super::multipart::S3Upload;
 use super::{Existing, ObjectSink, ObjectUpload, Put};
 use crate::aws::{sdk_error, status};
-use crate::error::{Error, Result};
 use archive::Crc64Nvme;
+use domain::failure::{Error, Result};
 
 /// How often a conditional write is tried that met another of the same key. S3 answers 409 to one of two at once.
 const CONFLICT_ATTEMPTS: usize = 3;

@@ -4,7 +4,7 @@ use domain::part::PartPlan;
 use tokio_util::sync::CancellationToken;
 
 use super::{Finished, ObjectSink, ObjectUpload, Stored, StreamReader, StreamWriter, channel};
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// Uploads what `produce` writes, and completes the object only when `produce` returned its proof.
 ///

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::store::Failure;
 use crate::aws::{sdk_error, status};
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// Bytes of one read. Eight of them and what the channel holds stay below 100 MiB.
 const RANGE_BYTES: u64 = 8 << 20;

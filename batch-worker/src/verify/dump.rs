@@ -5,7 +5,7 @@ use domain::manifest::{Dump, DumpFormat, Manifest};
 use crate::database;
 use crate::database::child::Children;
 use crate::database::inspect::{Inspector, Unreadable};
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// Fails early where a tool is missing that the manifest's dumps are read with.
 pub(super) async fn require_tools(manifest: &Manifest, children: &Children) -> Result<()> {

@@ -23,8 +23,8 @@ use self::store::{Held, Store};
 use crate::cli::Mode;
 use crate::config::VerifyConfig;
 use crate::database::child::Children;
-use crate::error::{Error, Result};
 use crate::native;
+use domain::failure::{Error, Result};
 
 /// What a verification found equal, printed as one line of JSON.
 #[derive(Debug, serde::Serialize)]

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::download::{self, Object};
 use crate::aws::{Aws, sdk_error, status};
 use crate::destination::Destination;
-use crate::error::{Error, Result};
 use crate::sink::{DirectorySink, ObjectSink, S3Sink};
+use domain::failure::{Error, Result};
 
 /// An object as the store describes it.
 #[derive(Debug, Clone)]

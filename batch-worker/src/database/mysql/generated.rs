@@ -9,7 +9,7 @@ use super::super::Session;
 use super::super::inspect::Unreadable;
 use super::super::sql::{SqlCounter, table_name};
 use super::{query, unhexed};
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// Every column, in the order in which a row has its values. Nothing is compared by the server: to some, names that differ in case are the same here.
 const COLUMNS: &str = "select hex(table_schema), hex(table_name), coalesce(generation_expression, '') <> '' \

@@ -13,8 +13,8 @@ use super::child::{Ended, Tool};
 use super::name::Names;
 use super::stream::{Job, Origin};
 use super::{Dumping, Server, Session, tool_version, version_in};
-use crate::error::{Error, Result};
 use crate::pipeline::Harvest;
+use domain::failure::{Error, Result};
 
 const PACKAGE: &str = "mariadb-client";
 /// What the server keeps for itself, and RDS.

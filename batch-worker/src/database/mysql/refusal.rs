@@ -5,7 +5,7 @@ use domain::source::Engine;
 
 use super::super::Session;
 use super::{query, unhexed};
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// Something that a dump does not hold as it should.
 struct Refusal {

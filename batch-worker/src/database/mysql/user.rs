@@ -11,7 +11,7 @@ use domain::failure::Kind;
 use super::super::Session;
 use super::super::sql::END;
 use super::{query, unhexed};
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// Users that every server, or RDS, has for itself.
 const SYSTEM: &[&str] = &[

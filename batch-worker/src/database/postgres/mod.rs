@@ -12,8 +12,8 @@ use self::query::{Database, Facts, LargeTable, Snapshot};
 use super::name::Names;
 use super::stream::{Job, Origin};
 use super::{Dumping, Server, Session, tool_version};
-use crate::error::{Error, Result};
 use crate::pipeline::Harvest;
+use domain::failure::{Error, Result};
 
 pub(super) const PACKAGE: &str = "postgresql-client";
 /// What every server has, and the database of RDS's own, which nobody else may connect to. Other templates are somebody's data.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::super::Session;
 use super::super::child::{Ended, Tool};
-use crate::error::{Error, Result};
+use domain::failure::{Error, Result};
 
 /// Whom to ask what is about the whole server. RDS always makes it.
 const MAINTENANCE: &str = "postgres";
