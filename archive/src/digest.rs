@@ -91,16 +91,17 @@ impl FromStr for Crc64Nvme {
 }
 
 /// A SHA-256 over a stream.
-#[derive(Clone, Default)]
-pub(crate) struct Sha256Stream(sha2::Sha256);
+#[derive(Debug, Clone, Default)]
+pub struct Sha256Stream(sha2::Sha256);
 
 impl Sha256Stream {
-    pub(crate) fn update(&mut self, data: &[u8]) {
+    /// Takes the next bytes.
+    pub fn update(&mut self, data: &[u8]) {
         self.0.update(data);
     }
 
     /// Hashes `bytes` zero bytes.
-    pub(crate) fn update_zeros(&mut self, mut bytes: u64) {
+    pub fn update_zeros(&mut self, mut bytes: u64) {
         static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         while bytes > 0 {
             let step = bytes.min(ZEROS.len() as u64);
@@ -110,29 +111,49 @@ impl Sha256Stream {
         }
     }
 
-    pub(crate) fn finish(self) -> Sha256 {
+    /// The hash of all that was taken.
+    pub fn finish(self) -> Sha256 {
         Sha256(self.0.finalize().into())
     }
 }
 
+/// A CRC64NVME over a stream.
+#[derive(Debug, Clone)]
+pub struct Crc64NvmeStream(crc_fast::Digest);
+
+impl Crc64NvmeStream {
+    /// Takes the next bytes.
+    pub fn update(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    /// The checksum of all that was taken so far.
+    pub fn value(&self) -> Crc64Nvme {
+        Crc64Nvme(self.0.finalize())
+    }
+}
+
+impl Default for Crc64NvmeStream {
+    fn default() -> Self {
+        Self(crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme))
+    }
+}
+
 /// What is computed over a compressed stream while it passes.
+#[derive(Default)]
 pub(crate) struct ObjectDigest {
     sha256: Sha256Stream,
-    crc: crc_fast::Digest,
+    crc: Crc64NvmeStream,
 }
 
 impl ObjectDigest {
-    pub(crate) fn new() -> Self {
-        Self { sha256: Sha256Stream::default(), crc: crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme) }
-    }
-
     pub(crate) fn update(&mut self, data: &[u8]) {
         self.sha256.update(data);
         self.crc.update(data);
     }
 
     pub(crate) fn finish(self) -> (Sha256, Crc64Nvme) {
-        (self.sha256.finish(), Crc64Nvme(self.crc.finalize()))
+        (self.sha256.finish(), self.crc.value())
     }
 }
 
@@ -162,6 +183,11 @@ mod tests {
         let whole = Crc64Nvme::of(b"hello, world");
         let combined = Crc64Nvme::of(b"hello").followed_by(Crc64Nvme::of(b", world"), 7);
         assert_eq!(combined, whole);
+        assert_eq!(Crc64Nvme::of(b"").followed_by(whole, 12), whole);
+        assert_eq!(whole.followed_by(Crc64Nvme::of(b""), 0), whole);
+        let mut stream = Crc64NvmeStream::default();
+        [&b"hello, "[..], b"world"].map(|piece| stream.update(piece));
+        assert_eq!(stream.value(), whole);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub mod write;
 pub use acl::PosixAcl;
 pub use codec::{Codec, Compression};
 pub use content::HASHED_HOLE_BYTES;
-pub use digest::{Crc64Nvme, Sha256};
+pub use digest::{Crc64Nvme, Crc64NvmeStream, Sha256, Sha256Stream};
 pub use entry::{DeviceNumber, Entry, EntryKind, EntryPath, Extent, FileLayout, Timestamp, Xattr};
 pub use error::{BoxError, Error, Result};
 pub use flag::FileFlags;

@@ -55,7 +55,7 @@ pub struct VolumeArgs {
     #[arg(long, value_name = "vol-…")]
     pub volume_id: VolumeId,
     #[command(flatten)]
-    pub export: ExportArgs,
+    pub disk: DiskArgs,
 }
 
 /// `batch-worker device`.
@@ -64,7 +64,7 @@ pub struct DeviceArgs {
     /// Block device or image file.
     pub path: PathBuf,
     #[command(flatten)]
-    pub export: ExportArgs,
+    pub disk: DiskArgs,
 }
 
 /// `batch-worker database`.
@@ -118,7 +118,7 @@ pub struct RecordArgs {
 
 /// What `volume` and `device` share.
 #[derive(Debug, Args)]
-pub struct ExportArgs {
+pub struct DiskArgs {
     #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use batch_worker::cli::Cli;
 use batch_worker::config::Config;
-use batch_worker::{database, native, pipeline, stop, verify};
+use batch_worker::{database, native, stop, verify, volume};
 use clap::Parser as _;
 use domain::failure::{Error, Result};
 use tracing_subscriber::EnvFilter;
@@ -39,7 +39,7 @@ fn run(cli: Cli) -> Result<String> {
     let result = runtime.block_on(async {
         let stop = stop::on_signal()?;
         let report = match &config {
-            Config::Export(config) => serde_json::to_string(&pipeline::disk::run(config, &stop).await?),
+            Config::Disk(config) => serde_json::to_string(&volume::run(config, &stop).await?),
             Config::Database(config) => serde_json::to_string(&database::run(config, &stop).await?),
             Config::Record(config) => serde_json::to_string(&native::record(config, &stop).await?),
             Config::Verify(config) => serde_json::to_string(&verify::run(config, &stop).await?),

@@ -80,7 +80,11 @@ fn draw(bar: &ProgressBar, counters: &Counters) {
     let read = counters.reading.bytes_read();
     bar.set_length(counters.reading.total_bytes().max(read));
     bar.set_position(read);
-    bar.set_message(format!("{} uploaded, {} files", HumanBytes(counters.uploaded()), counters.reading.files()));
+    bar.set_message(match counters.uploaded() {
+        // A verification uploads nothing.
+        0 => String::new(),
+        uploaded => format!("{} uploaded, {} files", HumanBytes(uploaded), counters.reading.files()),
+    });
 }
 
 fn log(counters: &Counters, started: Instant, what: &str) {
@@ -90,15 +94,19 @@ fn log(counters: &Counters, started: Instant, what: &str) {
     let left = seconds_left(read, counters.reading.total_bytes(), rate);
     tracing::info!(
         bytes_read = read,
+        bytes_total = counters.reading.total_bytes(),
         bytes_uploaded = counters.uploaded(),
         files = counters.reading.files(),
         bytes_per_second = rate,
         seconds = elapsed.as_secs(),
         seconds_left = left,
-        "{what}: {} read in {}, {} uploaded",
+        "{what}: {} read in {}{}",
         HumanBytes(read),
         HumanDuration(elapsed),
-        HumanBytes(counters.uploaded()),
+        match counters.uploaded() {
+            0 => String::new(),
+            uploaded => format!(", {} uploaded", HumanBytes(uploaded)),
+        },
     );
 }
 

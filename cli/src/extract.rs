@@ -7,10 +7,11 @@ use anyhow::{Context as _, Result, bail};
 use archive::{ArchiveReader, Codec, EntryKind, EntryPath, IndexRow, RestoreMetadata, Restorer, RowKind};
 use clap::Args;
 use domain::manifest::{Artifact, DumpFormat, Manifest, Method};
+use store::Store;
+use tokio_util::sync::CancellationToken;
 
+use crate::export::{Export, ManifestUrl};
 use crate::files::{chosen, open_index};
-use crate::location::Location;
-use crate::store::{Export, Store};
 
 /// Restore files or folders of an export into a directory.
 ///
@@ -18,7 +19,7 @@ use crate::store::{Export, Store};
 #[derive(Debug, Args)]
 pub(crate) struct Extract {
     /// The export's manifest: s3://bucket/data/…/manifest.json or file:///…/manifest.json.
-    manifest: Location,
+    manifest: ManifestUrl,
     /// Paths within the filesystem, without a leading slash: etc/passwd, home/ada. A folder comes with all that is in it.
     #[arg(required = true)]
     paths: Vec<String>,
@@ -56,7 +57,7 @@ impl Extract {
         for (artifact, rows) in selections {
             let mut restorer = Restorer::new(&self.to, metadata)?;
             for Selected { row, content } in rows {
-                restore(&store, artifact, &row, &content, &mut restorer).await?;
+                restore(&store, artifact, &row, &content, &mut restorer)?;
                 println!("{}", row.path.escape_ascii());
             }
             restorer.finish().with_context(|| format!("restore into {}", self.to.display()))?;
@@ -164,7 +165,7 @@ async fn select(store: &Store, artifact: &Artifact, wanted: &mut [Wanted]) -> Re
         .collect()
 }
 
-async fn restore(
+fn restore(
     store: &Store,
     artifact: &Artifact,
     row: &IndexRow,
@@ -173,10 +174,10 @@ async fn restore(
 ) -> Result<()> {
     let what = || format!("restore {} from {}", row.path.escape_ascii(), artifact.key);
     let codec: Codec = artifact.codec.parse().with_context(what)?;
-    let length = content.member_end.checked_sub(content.member_offset).with_context(what)?;
-    let range = store.open_range(&artifact.key, content.member_offset, length).await?;
+    let members = content.member_offset..content.member_end;
+    let (range, breakage) = store.stream_range(&artifact.key, members, None, CancellationToken::new())?;
     // Reading blocks, and the stream behind it needs the runtime's other threads.
-    tokio::task::block_in_place(|| -> Result<()> {
+    let outcome = tokio::task::block_in_place(|| -> Result<()> {
         let (mut reader, mut entry) = ArchiveReader::open_entry(range, codec, content)?;
         entry.path = EntryPath::new(row.path.clone())?;
         let is_file = matches!(entry.kind, EntryKind::File(_));
@@ -189,8 +190,12 @@ async fn restore(
             bail!("its hash differs from the index: the archive is damaged, or is not the one that was indexed");
         }
         Ok(())
-    })
-    .with_context(what)
+    });
+    match breakage.take() {
+        // A stream that broke breaks what reads it, and says why.
+        Some(error) => Err(error).with_context(what),
+        None => outcome.with_context(what),
+    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use archive::{IndexReader, IndexRow, RowKind};
 use clap::Args;
 use domain::manifest::{Artifact, Dump, DumpContent, Manifest, Native, TableCount};
 use jiff::Timestamp;
+use store::Store;
 
-use crate::location::Location;
-use crate::store::{Export, Store};
+use crate::export::{Export, ManifestUrl};
 
 /// List the files of an export as `ls -l` would, or the tables of a database with their rows.
 ///
@@ -17,7 +17,7 @@ use crate::store::{Export, Store};
 #[derive(Debug, Args)]
 pub(crate) struct Files {
     /// The export's manifest: s3://bucket/data/…/manifest.json or file:///…/manifest.json.
-    manifest: Location,
+    manifest: ManifestUrl,
     /// Only paths, or names of tables, that begin with this.
     #[arg(default_value = "")]
     prefix: String,
@@ -67,7 +67,7 @@ pub(crate) fn chosen<'a>(manifest: &'a Manifest, name: Option<&str>) -> Result<V
 /// The index of an artifact.
 pub(crate) async fn open_index(store: &Store, artifact: &Artifact) -> Result<IndexReader> {
     let bytes = store.get(&artifact.index.key).await?;
-    IndexReader::new(bytes::Bytes::from(bytes)).with_context(|| format!("read the index {}", artifact.index.key))
+    IndexReader::new(bytes).with_context(|| format!("read the index {}", artifact.index.key))
 }
 
 fn write_dump(out: &mut impl std::io::Write, artifact: &Artifact, dump: &Dump, prefix: &str) -> std::io::Result<()> {

@@ -3,15 +3,16 @@
 use anyhow::{Context as _, Result};
 use clap::Args;
 use domain::conclusion::CatalogRow;
+use store::read::Listed;
+use store::{Folder, Store};
 
-use crate::location::Location;
-use crate::store::Store;
+use crate::export::open_store;
 
 /// List finished exports, oldest backup first.
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// The bucket (s3://bucket), or the directory that holds a copy of it (file:///path).
-    bucket: Location,
+    bucket: Folder,
     /// Only exports of this resource: a volume's or instance's id, a database's or table's name.
     #[arg(long, value_name = "ID")]
     resource: Option<String>,
@@ -22,9 +23,9 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) async fn run(self) -> Result<()> {
-        let store = Store::of(&self.bucket).await;
+        let store = open_store(&self.bucket).await;
         let mut rows = Vec::new();
-        for key in store.list("catalog/exports/").await? {
+        for Listed { key, .. } in store.list("catalog/exports/").await? {
             let row: CatalogRow =
                 serde_json::from_slice(&store.get(&key).await?).with_context(|| format!("read {key}"))?;
             if self.resource.as_ref().is_none_or(|resource| *resource == row.resource_id) {
@@ -39,14 +40,14 @@ impl List {
             if self.json {
                 println!("{}", serde_json::to_string(&row)?);
             } else {
-                print(&self.bucket, &row);
+                print(&store, &row);
             }
         }
         Ok(())
     }
 }
 
-fn print(bucket: &Location, row: &CatalogRow) {
+fn print(store: &Store, row: &CatalogRow) {
     let deleted = if row.recovery_point_deleted { ", recovery point deleted" } else { "" };
     println!(
         "{}  {} {}  {}  {} bytes of {}  verified by {}{deleted}",
@@ -60,6 +61,6 @@ fn print(bucket: &Location, row: &CatalogRow) {
         row.verify.name(),
     );
     for manifest in &row.manifests {
-        println!("    {}", bucket.join(manifest));
+        println!("    {}", store.locate(manifest));
     }
 }

@@ -1,14 +1,12 @@
 //! `backup-export`: the command for people. Starts an export, and looks into finished ones.
 //!
-//! Read [`store`] first: an export is read the same way from a bucket and from a copy of one.
+//! Read [`export`] first: an export is read the same way from a bucket and from a copy of one.
 
-mod client;
+mod export;
 mod extract;
 mod files;
 mod list;
-mod location;
 mod start;
-mod store;
 
 use std::process::ExitCode;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use aws::config::Patience;
 use aws_sdk_sfn::error::DisplayErrorContext;
 use aws_sdk_sfn::types::ExecutionStatus;
 use clap::Args;
@@ -36,7 +37,7 @@ const POLL: Duration = Duration::from_secs(5);
 
 impl Start {
     pub(crate) async fn run(self) -> Result<()> {
-        let client = crate::client::sfn().await;
+        let client = aws_sdk_sfn::Client::new(&aws::config::load(Patience::Person).await);
         let input = serde_json::json!({
             "recoveryPointArn": self.recovery_point, "backupVaultName": self.vault, "generation": self.generation,
         });

@@ -90,7 +90,7 @@ fn split<R: Read>(
     work: &Sender<Job>,
     order: &Sender<Receiver<Reply>>,
 ) -> Result<ObjectSummary> {
-    let mut object = ObjectDigest::new();
+    let mut object = ObjectDigest::default();
     let mut compressed_bytes = 0;
     loop {
         let (reply, result) = bounded(1);

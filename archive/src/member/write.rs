@@ -226,7 +226,7 @@ fn collect<S: MemberSink>(
     recycle: &Sender<Vec<u8>>,
     abandoned: &AtomicBool,
 ) -> Result<(StreamSummary, S)> {
-    let mut object = ObjectDigest::new();
+    let mut object = ObjectDigest::default();
     let mut stream = Sha256Stream::default();
     let (mut number, mut zero_members, mut compressed_offset, mut uncompressed_offset) = (0, 0, 0, 0);
     for reply in replies {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use domain::source::Engine;
 
-use super::{Place, Problems, Writing};
+use super::place::Place;
+use super::problem::Problems;
+use super::writing::Writing;
 use crate::cli::DatabaseArgs;
 use domain::failure::Result;
 

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use domain::id::VolumeId;
 
-use super::{Place, Problems, Writing};
-use crate::attach::device::DeviceTree;
-use crate::cli::ExportArgs;
+use super::place::Place;
+use super::problem::Problems;
+use super::writing::Writing;
+use crate::cli::DiskArgs;
+use crate::volume::attach::device::DeviceTree;
 use domain::failure::Result;
 
 /// More would leave too little of the 512 MiB for the upload.
@@ -16,7 +18,7 @@ const MAX_READERS: usize = 1024;
 
 /// The disk that is exported.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
+pub enum DiskSource {
     /// A volume that is to be attached.
     Volume(VolumeId),
     /// A device or image file that is here.
@@ -25,9 +27,9 @@ pub enum Subject {
 
 /// How an export of a disk is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExportConfig {
+pub struct DiskConfig {
     /// The disk.
-    pub subject: Subject,
+    pub source: DiskSource,
     /// Where it goes.
     pub place: Place,
     /// How artifacts are written.
@@ -40,18 +42,18 @@ pub struct ExportConfig {
     pub devices: DeviceTree,
 }
 
-impl ExportConfig {
+impl DiskConfig {
     pub(super) fn new(
-        subject: Subject,
-        arguments: ExportArgs,
+        source: DiskSource,
+        arguments: DiskArgs,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self> {
         let mut problems = Problems::default();
         let place = Place::new(arguments.place, variable, &mut problems);
         let writing = Writing::new(&arguments.writing, &mut problems);
-        let access = match subject {
-            Subject::Volume(_) => disk::Access::ThrowAway,
-            Subject::Device(_) => disk::Access::Untouched,
+        let access = match source {
+            DiskSource::Volume(_) => disk::Access::ThrowAway,
+            DiskSource::Device(_) => disk::Access::Untouched,
         };
         let mut reading = disk::Options::for_access(access);
         reading.readers = arguments.readers.unwrap_or(reading.readers);
@@ -63,7 +65,7 @@ impl ExportConfig {
             format!("--read-ahead-bytes {}: use at most {MAX_READ_AHEAD_BYTES}", reading.read_ahead_bytes)
         });
         let config = place.zip(writing).map(|(place, writing)| Self {
-            subject,
+            source,
             place,
             writing,
             reading,

@@ -1,15 +1,16 @@
 //! The record of what AWS itself wrote: where it lies, under the place that the plan says.
 
-use super::{Place, Problems, same_bucket};
+use super::place::{Place, same_bucket};
+use super::problem::Problems;
 use crate::cli::RecordArgs;
-use crate::destination::Destination;
 use domain::failure::Result;
+use store::Folder;
 
 /// How an export of AWS's own is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordConfig {
     /// What its keys begin with.
-    pub objects: Destination,
+    pub objects: Folder,
     /// Where the manifest goes.
     pub place: Place,
 }
@@ -17,7 +18,7 @@ pub struct RecordConfig {
 impl RecordConfig {
     pub(super) fn new(arguments: RecordArgs, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let mut problems = Problems::default();
-        let objects = problems.take(arguments.objects.parse::<Destination>());
+        let objects = problems.take(arguments.objects.parse::<Folder>());
         problems.require(arguments.place.plan.is_some(), || {
             "record needs --plan: it says what AWS was asked to export".to_owned()
         });

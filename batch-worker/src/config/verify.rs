@@ -2,16 +2,18 @@
 
 use domain::id::AccountId;
 
-use super::{Problems, cpus, in_batch, require_threads};
+use super::place::in_batch;
+use super::problem::Problems;
+use super::writing::{cpus, require_threads};
 use crate::cli::{Mode, VerifyArgs};
-use crate::destination::Destination;
 use domain::failure::Result;
+use store::Folder;
 
 /// How an export is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyConfig {
     /// Where the export is.
-    pub folder: Destination,
+    pub folder: Folder,
     /// The manifest's name there.
     pub name: String,
     /// How it is verified.
@@ -29,11 +31,10 @@ impl VerifyConfig {
         let mut problems = Problems::default();
         let threads = arguments.threads.unwrap_or_else(cpus);
         require_threads(&mut problems, "--threads", threads);
-        let place = problems.take(Destination::of_object(&arguments.manifest));
-        if let (Mode::Checksum, Some((Destination::Directory(_), _))) = (arguments.mode, &place) {
-            problems.0.push(
-                "--mode checksum asks S3 for its checksums: a directory has none, use --mode readback".to_owned(),
-            );
+        let place = problems.take(Folder::of_object(&arguments.manifest));
+        if let (Mode::Checksum, Some((Folder::Directory(_), _))) = (arguments.mode, &place) {
+            problems
+                .add("--mode checksum asks S3 for its checksums: a directory has none, use --mode readback".to_owned());
         }
         let config = place.map(|(folder, name)| Self {
             folder,

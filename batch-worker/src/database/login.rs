@@ -10,8 +10,9 @@ use domain::source::{Dialect, Engine};
 use tempfile::TempDir;
 
 use super::child::Tool;
-use crate::aws::{Aws, sdk_error};
 use crate::config::PasswordPlace;
+use aws::CallError;
+use aws_config::SdkConfig;
 use domain::failure::{Error, Result};
 
 /// Seconds within which a connection must be there.
@@ -45,7 +46,7 @@ impl std::fmt::Debug for Password {
 
 impl Password {
     /// Fetches it from where it is.
-    pub(crate) async fn fetch(place: &PasswordPlace, aws: Option<&Aws>) -> Result<Self> {
+    pub(crate) async fn fetch(place: &PasswordPlace, aws: Option<&SdkConfig>) -> Result<Self> {
         let text = match place {
             PasswordPlace::File(path) => {
                 let what = || format!("read the password from {}", path.display());
@@ -55,8 +56,10 @@ impl Password {
             }
             PasswordPlace::Parameter(name) => {
                 let aws = aws.ok_or_else(|| Error::new(Kind::Internal, "a parameter without AWS"))?;
-                let answer = aws.ssm().get_parameter().name(name).with_decryption(true).send().await;
-                let answer = answer.map_err(|error| sdk_error(format!("get the SSM parameter {name}"), &error))?;
+                let answer =
+                    aws_sdk_ssm::Client::new(aws).get_parameter().name(name).with_decryption(true).send().await;
+                let answer =
+                    answer.map_err(|error| CallError::of(&error).during(format!("get the SSM parameter {name}")))?;
                 answer
                     .parameter
                     .and_then(|parameter| parameter.value)

@@ -3,37 +3,30 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _, Write as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use archive::Sha256Stream;
 use base64::Engine as _;
 use domain::failure::Kind;
+use domain::manifest::NativeObject;
 use flate2::bufread::MultiGzDecoder;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use md5::Digest as _;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde::Deserialize;
-use sha2::Digest as _;
 
-use super::Reading;
-use crate::verify::store::Listed;
+use super::format::Content;
+use super::reading::{Reading, wrong};
+use crate::progress::Counters;
 use domain::failure::{Error, Result};
+use store::read::Listed;
 
+/// Objects that are read at the same time. Each holds up to 80 MiB of ranges.
+pub(super) const AT_ONCE: usize = 4;
 const BUFFER_BYTES: usize = 256 << 10;
 /// An item has at most 400 KB, its text a multiple of that.
 const LONGEST_LINE_BYTES: u64 = 16 << 20;
 const ION: &[u8] = b"$ion_1_0";
-
-/// What an object holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// Nothing that is counted.
-    Opaque,
-    /// Compressed lines of DynamoDB's JSON, an item each.
-    Json,
-    /// Compressed lines of Ion text, an item each.
-    Ion,
-    /// Rows of Parquet.
-    Parquet,
-}
 
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,36 +39,41 @@ pub(crate) struct Counted {
     pub(crate) items: Option<u64>,
 }
 
-impl Content {
-    /// What an object of that name in an export of that format holds.
-    pub(crate) fn of(format: &str, key: &str) -> Self {
-        match format {
-            super::snapshot::FORMAT if key.strip_suffix(".parquet").is_some() => Self::Parquet,
-            "DYNAMODB_JSON" if key.strip_suffix(".gz").is_some() => Self::Json,
-            "ION" if key.strip_suffix(".gz").is_some() => Self::Ion,
-            _ => Self::Opaque,
-        }
-    }
-}
-
 /// Reads and counts. What is malformed is `NativeExportFailed`.
 pub(crate) async fn count(reading: &Reading<'_>, object: &Listed, content: Content) -> Result<Counted> {
-    let (stream, failure) = reading.store.stream(&object.key, &object.held, reading.stop.clone())?;
-    let bytes_read = Arc::clone(&reading.bytes_read);
-    let counted = tokio::task::spawn_blocking(move || whole(Hashing::new(stream, bytes_read), content)).await;
+    let (stream, breakage) = reading.store.stream(&object.key, &object.held, reading.stop.clone())?;
+    let counters = Arc::clone(&reading.counters);
+    let counted = tokio::task::spawn_blocking(move || whole(Hashing::new(stream, counters), content)).await;
     let counted =
         counted.map_err(|panic| Error::internal(format!("read {}", reading.store.locate(&object.key)), panic))?;
     let location = || reading.store.locate(&object.key);
-    match (failure.take(), counted) {
+    match (breakage.take(), counted) {
         (Some(error), _) => Err(error),
-        (None, Ok(counted)) if counted.bytes != object.held.bytes => Err(super::wrong(format!(
-            "{} is {} bytes long, and {} were read",
-            location(),
-            object.held.bytes,
-            counted.bytes
-        ))),
+        (None, Ok(counted)) if counted.bytes != object.held.bytes => {
+            Err(wrong(format!("{} is {} bytes long, and {} were read", location(), object.held.bytes, counted.bytes)))
+        }
         (None, Ok(counted)) => Ok(counted),
         (None, Err(error)) => Err(Error::caused_by(Kind::NativeExportFailed, format!("read {}", location()), error)),
+    }
+}
+
+/// Reads every object to its end, several at the same time. In the order of `listed`.
+pub(super) async fn count_all(reading: &Reading<'_>, listed: &[(&Listed, Content)]) -> Result<Vec<Counted>> {
+    stream::iter(listed.iter().copied())
+        .map(|(object, content)| count(reading, object, content))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+/// An object as the list of all objects has it.
+pub(super) fn entry(object: &Listed, counted: &Counted) -> NativeObject {
+    NativeObject {
+        key: object.key.clone(),
+        bytes: object.held.bytes,
+        sha256: counted.sha256.clone(),
+        etag: object.held.etag.clone().unwrap_or_default(),
+        items: counted.items,
     }
 }
 
@@ -90,7 +88,7 @@ fn whole<R: Read>(mut stream: Hashing<R>, content: Content) -> io::Result<Counte
     };
     io::copy(&mut stream, &mut io::sink())?;
     Ok(Counted {
-        sha256: archive::Sha256(stream.sha256.finalize().into()).to_string(),
+        sha256: stream.sha256.finish().to_string(),
         md5: base64::engine::general_purpose::STANDARD.encode(stream.md5.finalize()),
         bytes: stream.bytes,
         items,
@@ -155,15 +153,15 @@ fn rows(stream: &mut impl Read) -> io::Result<u64> {
 
 struct Hashing<R> {
     stream: R,
-    sha256: sha2::Sha256,
+    sha256: Sha256Stream,
     md5: md5::Md5,
     bytes: u64,
-    total: Arc<AtomicU64>,
+    counters: Arc<Counters>,
 }
 
 impl<R: Read> Hashing<R> {
-    fn new(stream: R, total: Arc<AtomicU64>) -> Self {
-        Self { stream, sha256: sha2::Sha256::new(), md5: md5::Md5::new(), bytes: 0, total }
+    fn new(stream: R, counters: Arc<Counters>) -> Self {
+        Self { stream, sha256: Sha256Stream::default(), md5: md5::Md5::new(), bytes: 0, counters }
     }
 }
 
@@ -173,7 +171,7 @@ impl<R: Read> Read for Hashing<R> {
         self.sha256.update(&buffer[..count]);
         self.md5.update(&buffer[..count]);
         self.bytes += count as u64;
-        self.total.fetch_add(count as u64, Ordering::Relaxed);
+        self.counters.reading.add_bytes_read(count as u64);
         Ok(count)
     }
 }

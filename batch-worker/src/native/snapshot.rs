@@ -9,13 +9,12 @@ use domain::source::SnapshotExportSource;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::count::Content;
-use super::{Found, Reading, entry, wrong};
-use crate::verify::store::Listed;
+use super::count::{count_all, entry};
+use super::format::{Content, PARQUET};
+use super::reading::{Found, Reading, wrong};
 use domain::failure::Result;
+use store::read::Listed;
 
-/// In the manifest.
-pub(crate) const FORMAT: &str = "parquet";
 const COMPLETE: &str = "COMPLETE";
 /// What is told of many.
 const MOST_TOLD: usize = 20;
@@ -77,8 +76,8 @@ pub(super) async fn check(
         notes.push(format!("there are objects of {table}, which RDS does not list as a table that it exported"));
     }
     let work: Vec<(&Listed, Content)> =
-        listed.iter().map(|object| (object, Content::of(FORMAT, &object.key))).collect();
-    let counted = reading.all(&work).await?;
+        listed.iter().map(|object| (object, Content::of(PARQUET, &object.key))).collect();
+    let counted = count_all(reading, &work).await?;
     let objects = work.iter().zip(&counted).map(|((object, _), counted)| entry(object, counted)).collect();
     let tables =
         rows(prefix, work.iter().zip(&counted).map(|((object, _), counted)| (object.key.as_str(), counted.items)));
@@ -89,7 +88,7 @@ pub(super) async fn check(
             size_bytes: u64::from(source.size_gib) << 30,
             dump_tool: None,
         }),
-        format: FORMAT,
+        format: PARQUET,
         export: source.task_id.clone(),
         objects,
         tables,

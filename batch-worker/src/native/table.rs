@@ -14,12 +14,13 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use md5::Digest as _;
 use serde::Deserialize;
 
-use super::count::Content;
-use super::{Found, Reading, entry, wrong};
-use crate::aws::sdk_error;
-use crate::pipeline::Run;
-use crate::verify::store::Listed;
+use super::count::{Counted, count_all, entry};
+use super::format::Content;
+use super::reading::{Found, Reading, wrong};
+use crate::export::Run;
+use aws::CallError;
 use domain::failure::{Error, Result};
+use store::read::Listed;
 
 const SUMMARY: &str = "manifest-summary.json";
 /// Segments of the scan, all at the same time. An on-demand table begins with four partitions, and throttling is retried.
@@ -71,7 +72,7 @@ pub(super) async fn check(
         .iter()
         .map(|object| (object, if files.contains_key(&object.key) { content } else { Content::Opaque }))
         .collect();
-    let counted = reading.all(&work).await?;
+    let counted = count_all(reading, &work).await?;
     let mut objects = Vec::with_capacity(work.len());
     let mut items = 0;
     for ((object, _), counted) in work.iter().zip(&counted) {
@@ -205,7 +206,7 @@ impl Description {
     }
 }
 
-fn compare(location: &str, file: &DataFile, object: &Listed, counted: &super::count::Counted) -> Result<()> {
+fn compare(location: &str, file: &DataFile, object: &Listed, counted: &Counted) -> Result<()> {
     let etag = object.held.etag.as_deref().map(|etag| etag.trim_matches('"'));
     if etag.is_some_and(|etag| etag != file.etag.trim_matches('"')) {
         return Err(wrong(format!(
@@ -226,7 +227,7 @@ fn compare(location: &str, file: &DataFile, object: &Listed, counted: &super::co
 
 /// Counts the table that was made of the backup, which is still there.
 async fn compare_table(run: &Run<'_>, table: &str, exported: u64) -> Result<()> {
-    let client = run.aws()?.dynamodb();
+    let client = aws_sdk_dynamodb::Client::new(run.aws()?);
     let counts: Vec<u64> = stream::iter(0..SEGMENTS)
         .map(|segment| count_segment(&client, table, segment))
         .buffer_unordered(usize::try_from(SEGMENTS).unwrap_or(1))
@@ -248,7 +249,8 @@ async fn count_segment(client: &aws_sdk_dynamodb::Client, table: &str, segment: 
     let mut pages = request.into_paginator().send();
     let mut items = 0;
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| sdk_error(format!("count the items of the table {table}"), &error))?;
+        let page =
+            page.map_err(|error| CallError::of(&error).during(format!("count the items of the table {table}")))?;
         items += u64::try_from(page.count()).unwrap_or_default();
     }
     Ok(items)

@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use domain::failure::Kind;
 use domain::manifest::{Native, NativeObject};
 use tokio_util::sync::CancellationToken;
 
-use super::count::{Content, Counted};
-use super::{Reading, native_objects, snapshot};
+use super::count::{AT_ONCE, Counted, count};
+use super::format::{Content, PARQUET};
+use super::reading::{Reading, native_objects};
+use super::snapshot;
 use crate::cli::Mode;
-use crate::verify::store::{Listed, Store};
+use crate::progress::Counters;
 use domain::failure::{Error, Result};
+use store::read::{Listed, Store};
 
 /// What was found equal.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,7 +25,7 @@ pub(crate) struct Verified {
 }
 
 /// An export of AWS's own that is verified.
-pub(crate) struct Subject<'a> {
+pub(crate) struct NativeExport<'a> {
     pub(crate) store: &'a Store,
     pub(crate) native: &'a Native,
     /// Where the manifest is.
@@ -31,13 +33,13 @@ pub(crate) struct Subject<'a> {
     pub(crate) mode: Mode,
 }
 
-impl Subject<'_> {
+impl NativeExport<'_> {
     /// Compares every object with `listing`, whose own hash was right, and the listing with what is there. Differences are gathered.
     pub(crate) async fn verify(
         &self,
         listing: &[u8],
         stop: &CancellationToken,
-        bytes_read: &Arc<AtomicU64>,
+        counters: &Arc<Counters>,
         differences: &mut Vec<String>,
     ) -> Result<Verified> {
         let Self { store, native, folder, mode } = *self;
@@ -80,8 +82,8 @@ impl Subject<'_> {
         match mode {
             Mode::Checksum => verified.bytes = work.iter().map(|(object, _)| object.held.bytes).sum(),
             Mode::Readback => {
-                let reading = Reading { store, bytes_read: Arc::clone(bytes_read), stop: stop.clone() };
-                for chunk in work.chunks(super::AT_ONCE * 64) {
+                let reading = Reading { store, counters: Arc::clone(counters), stop: stop.clone() };
+                for chunk in work.chunks(AT_ONCE * 64) {
                     for ((object, _), counted) in chunk.iter().zip(read(&reading, chunk, differences).await?) {
                         let (Some(counted), Some(expected)) = (counted, known.get(object.key.as_str())) else {
                             continue;
@@ -109,8 +111,8 @@ async fn read(
 ) -> Result<Vec<Option<Counted>>> {
     use futures_util::{StreamExt as _, stream};
     let results: Vec<Result<Counted>> = stream::iter(chunk.iter().copied())
-        .map(|(object, content)| super::count::count(reading, object, content))
-        .buffered(super::AT_ONCE)
+        .map(|(object, content)| count(reading, object, content))
+        .buffered(AT_ONCE)
         .collect()
         .await;
     let mut counted = Vec::with_capacity(results.len());
@@ -161,7 +163,7 @@ fn parse(native: &Native, listing: &[u8]) -> Result<Vec<NativeObject>> {
             native.items
         )));
     }
-    if native.format == snapshot::FORMAT {
+    if native.format == PARQUET {
         let tables = snapshot::rows(&native.prefix, objects.iter().map(|object| (object.key.as_str(), object.items)));
         if tables != native.tables {
             return Err(contradiction("its tables have other rows than the manifest says".to_owned()));

@@ -4,7 +4,7 @@ use domain::manifest::{Dump, DumpFormat, Manifest};
 
 use crate::database;
 use crate::database::child::Children;
-use crate::database::inspect::{Inspector, Unreadable};
+use crate::database::count::{Inspector, Unreadable};
 use domain::failure::{Error, Result};
 
 /// Fails early where a tool is missing that the manifest's dumps are read with.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::failure::Kind;
 
-use super::super::Session;
-use super::super::inspect::Unreadable;
-use super::super::sql::{SqlCounter, table_name};
-use super::{query, unhexed};
+use super::query::{query, unhexed};
+use crate::database::artifact::Rewrite;
+use crate::database::count::{SqlCounter, Unreadable, table_name};
+use crate::database::dumping::Session;
 use domain::failure::{Error, Result};
 
 /// Every column, in the order in which a row has its values. Nothing is compared by the server: to some, names that differ in case are the same here.
@@ -88,12 +88,13 @@ enum Place {
 }
 
 impl Rewriter {
-    pub(crate) fn new(generated: Generated) -> Self {
+    pub(super) fn new(generated: Generated) -> Self {
         Self { generated, scanner: SqlCounter::default(), row: Row::default() }
     }
+}
 
-    /// Appends to `output` what becomes of `data`.
-    pub(crate) fn write(&mut self, mut data: &[u8], output: &mut Vec<u8>) -> Result<(), Unreadable> {
+impl Rewrite for Rewriter {
+    fn write(&mut self, mut data: &[u8], output: &mut Vec<u8>) -> Result<(), Unreadable> {
         while !data.is_empty() {
             let table = self.scanner.rows_of().map(|table| self.generated.0.get_key_value(table));
             let (part, rest) = self.scanner.section(data)?;
@@ -117,7 +118,7 @@ impl Rewriter {
     }
 
     /// Fails where a table was not in the dump: then its name was read otherwise, and its rows were not rewritten.
-    pub(crate) fn finish(self) -> Result<(), Unreadable> {
+    fn finish(self: Box<Self>) -> Result<(), Unreadable> {
         match self.generated.tables().find(|table| !self.scanner.has_table(table)) {
             Some(table) => Err(Unreadable(format!("the table {table}, which has generated columns, is not in it"))),
             None => Ok(()),

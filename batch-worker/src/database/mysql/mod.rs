@@ -1,6 +1,7 @@
 //! MySQL and MariaDB: all databases by one `mariadb-dump`, users by what the server says of them.
 
-pub(super) mod generated;
+mod generated;
+mod query;
 mod refusal;
 mod user;
 
@@ -8,15 +9,16 @@ use domain::failure::Kind;
 use domain::manifest::{Artifact, DumpContent, DumpFormat};
 use domain::source::Engine;
 
-use self::generated::Generated;
+use self::generated::{Generated, Rewriter};
+use self::query::{query, unhexed};
+use super::artifact::{Content, Job};
 use super::child::{Ended, Tool};
+use super::dumping::{Dumping, Server, Session};
 use super::name::Names;
-use super::stream::{Job, Origin};
-use super::{Dumping, Server, Session, tool_version, version_in};
-use crate::pipeline::Harvest;
+use super::version::{MARIADB_PACKAGE as PACKAGE, tool_version, version_in};
+use crate::export::Harvest;
 use domain::failure::{Error, Result};
 
-const PACKAGE: &str = "mariadb-client";
 /// What the server keeps for itself, and RDS.
 const SYSTEM: &[&str] = &["information_schema", "performance_schema", "mysql", "sys", "rdsadmin"];
 /// Folders of RDS that the server takes for databases. Somebody may have real ones of these names.
@@ -101,16 +103,16 @@ pub(super) async fn dump(dumping: &Dumping<'_>, engine: Engine, harvest: &mut Ha
         };
         let generated = dumping.blocking(move |session| Generated::of(session, &chosen)).await?;
         let tables: Vec<&str> = generated.tables().collect();
-        let origin = if tables.is_empty() {
-            Origin::Tool(tool)
+        let content = if tables.is_empty() {
+            Content::Tool(tool)
         } else {
             harvest.notes.push(format!(
                 "databases.sql has DEFAULT in the place of the values of generated columns, which are computed again: {}",
                 tables.join(", ")
             ));
-            Origin::Rewritten(tool, generated)
+            Content::Rewritten(tool, Box::new(Rewriter::new(generated)))
         };
-        harvest.artifacts.push(dumping.write(job, origin).await?);
+        harvest.artifacts.push(dumping.write(job, content).await?);
     }
     Ok(Server { version: facts.version, tool: format!("mariadb-dump {tool}"), size_bytes })
 }
@@ -119,43 +121,6 @@ fn tools(session: &Session) -> Result<(u32, String)> {
     let version = tool_version(&session.children, "mariadb-dump", PACKAGE)?;
     tool_version(&session.children, "mariadb", PACKAGE)?;
     Ok(version)
-}
-
-fn client(session: &Session) -> Tool {
-    let arguments = ["--batch", "--skip-column-names", "--skip-reconnect", "--default-character-set=utf8mb4"];
-    session.login.mysql("mariadb", &arguments)
-}
-
-/// The rows of the answers to a query, which has several statements.
-fn query(session: &Session, sql: &str) -> Result<Result<Vec<Vec<String>>, Ended>> {
-    let printed = match session.children.output(&client(session), sql)? {
-        Ok(printed) => printed,
-        Err(ended) => return Ok(Err(ended)),
-    };
-    Ok(Ok(printed.lines().map(|line| line.split('\t').map(unescaped).collect()).collect()))
-}
-
-/// What `--batch` escapes.
-fn unescaped(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (c, if c == '\\' { chars.next() } else { None }) {
-            ('\\', Some('n')) => plain.push('\n'),
-            ('\\', Some('t')) => plain.push('\t'),
-            ('\\', Some('0')) => plain.push('\0'),
-            ('\\', Some(other)) => plain.push(other),
-            (c, _) => plain.push(c),
-        }
-    }
-    plain
-}
-
-/// A name that was asked for in hexadecimal, because it may hold anything.
-fn unhexed(text: &str) -> Option<String> {
-    let digits: Vec<u8> =
-        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect::<Option<_>>()?;
-    String::from_utf8(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect()).ok()
 }
 
 fn facts(session: &Session) -> Result<Result<Facts, Ended>> {
@@ -188,17 +153,5 @@ async fn users(dumping: &Dumping<'_>, facts: &Facts, names: &mut Names, notes: &
         size_bytes: text.len() as u64,
         at_once: 1,
     };
-    dumping.write(job, Origin::Text(text)).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_client_prints_is_read_as_it_was() {
-        assert_eq!(unescaped("a\\tb\\\\n\\nc\\0"), "a\tb\\n\nc\0");
-        assert_eq!(unhexed("C3A40A").as_deref(), Some("ä\n"));
-        assert_eq!(unhexed("xy"), None);
-    }
+    dumping.write(job, Content::Text(text)).await
 }

@@ -3,8 +3,8 @@
 use domain::failure::Kind;
 use domain::source::Engine;
 
-use super::super::Session;
-use super::{query, unhexed};
+use super::query::{query, unhexed};
+use crate::database::dumping::Session;
 use domain::failure::{Error, Result};
 
 /// Something that a dump does not hold as it should.

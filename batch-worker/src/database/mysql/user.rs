@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 
 use domain::failure::Kind;
 
-use super::super::Session;
-use super::super::sql::END;
-use super::{query, unhexed};
+use super::query::{query, unhexed};
+use crate::database::count::END;
+use crate::database::dumping::Session;
 use domain::failure::{Error, Result};
 
 /// Users that every server, or RDS, has for itself.

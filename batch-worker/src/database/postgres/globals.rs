@@ -6,9 +6,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::super::inspect::Unreadable;
-use super::super::sql::END;
 use super::query::quoted;
+use crate::database::count::{END, Unreadable};
 
 /// The last line of a complete output.
 const COMPLETE: &str = "PostgreSQL database cluster dump complete";

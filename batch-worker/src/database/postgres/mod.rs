@@ -9,13 +9,13 @@ use futures_util::{StreamExt as _, stream};
 
 use self::globals::Policy;
 use self::query::{Database, Facts, LargeTable, Snapshot};
+use super::artifact::{Content, Job};
+use super::dumping::{Dumping, Server, Session};
 use super::name::Names;
-use super::stream::{Job, Origin};
-use super::{Dumping, Server, Session, tool_version};
-use crate::pipeline::Harvest;
+use super::version::{POSTGRESQL_PACKAGE as PACKAGE, tool_version};
+use crate::export::Harvest;
 use domain::failure::{Error, Result};
 
-pub(super) const PACKAGE: &str = "postgresql-client";
 /// What every server has, and the database of RDS's own, which nobody else may connect to. Other templates are somebody's data.
 const SYSTEM: &[&str] = &["template0", "template1", "rdsadmin"];
 /// Version 14 knows `pg_read_all_data`.
@@ -106,7 +106,7 @@ async fn roles(dumping: &Dumping<'_>, facts: &Facts, names: &mut Names, notes: &
         size_bytes: text.len() as u64,
         at_once: 1,
     };
-    dumping.write(job, Origin::Text(text)).await
+    dumping.write(job, Content::Text(text)).await
 }
 
 /// A database, and each of its large tables by itself. All of them see one snapshot.
@@ -130,7 +130,7 @@ async fn one_database(
     };
     if large.is_empty() {
         let tool = dumping.session.login.postgres("pg_dump", DUMP, &database.name);
-        return Ok(vec![dumping.write(main, Origin::Tool(tool)).await?]);
+        return Ok(vec![dumping.write(main, Content::Tool(tool)).await?]);
     }
     let name = database.name.clone();
     let session = std::sync::Arc::clone(&dumping.session);
@@ -157,12 +157,12 @@ async fn one_database(
             Some(table) => tool.argument("--data-only").argument(format!("--table={}", large[table].pattern())),
         }
     });
-    let work: Vec<(Job, Origin)> =
-        jobs.iter().cloned().zip(tools).map(|(job, tool)| (Job { at_once, ..job }, Origin::Tool(tool))).collect();
+    let work: Vec<(Job, Content)> =
+        jobs.iter().cloned().zip(tools).map(|(job, tool)| (Job { at_once, ..job }, Content::Tool(tool))).collect();
     // The first failure ends the others, and is what is told.
     let results: Vec<Result<Artifact>> = stream::iter(work)
-        .map(|(job, origin)| async {
-            let result = dumping.write(job, origin).await;
+        .map(|(job, content)| async {
+            let result = dumping.write(job, content).await;
             if result.is_err() {
                 dumping.halt.cancel();
                 dumping.session.children.halt();

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-use super::super::Session;
-use super::super::child::{Ended, Tool};
+use crate::database::child::{Ended, Tool};
+use crate::database::dumping::Session;
 use domain::failure::{Error, Result};
 
 /// Whom to ask what is about the whole server. RDS always makes it.
