@@ -39,11 +39,11 @@ impl Codec {
         }
     }
 
-    /// Levels from 1 to this are taken.
+    /// Levels from 1 to this are taken: as far as libdeflate and zstd go.
     pub fn max_level(self) -> i32 {
         match self {
-            Self::Gzip => 12,
-            Self::Zstd => 19,
+            Self::Gzip => libdeflater::CompressionLvl::best().into(),
+            Self::Zstd => *zstd::compression_level_range().end(),
         }
     }
 }
@@ -135,6 +135,7 @@ mod tests {
         assert!(Compression::new(Codec::Gzip, 0, DEFAULT_MEMBER_BYTES).is_err());
         assert!(Compression::new(Codec::Gzip, 13, DEFAULT_MEMBER_BYTES).is_err());
         assert!(Compression::new(Codec::Zstd, 3, 512).is_err());
-        assert!(Compression::new(Codec::Zstd, 19, MAX_MEMBER_BYTES).is_ok());
+        assert!(Compression::new(Codec::Zstd, 23, DEFAULT_MEMBER_BYTES).is_err());
+        assert!(Compression::new(Codec::Zstd, 22, MAX_MEMBER_BYTES).is_ok());
     }
 }

@@ -157,7 +157,7 @@ pub struct WritingArgs {
     /// gzip (readable everywhere) or zstd (faster). [default: gzip]
     #[arg(long, value_name = "NAME")]
     pub codec: Option<String>,
-    /// Compression level: gzip 1 to 12, zstd 1 to 19. [default: gzip 6, zstd 3]
+    /// Compression level: gzip 1 to 12, zstd 1 to 22. [default: gzip 6, zstd 3]
     #[arg(long)]
     pub level: Option<i32>,
     /// Uncompressed bytes in each member. [default: 1048576]
