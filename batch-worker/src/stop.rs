@@ -1,10 +1,8 @@
 //! The request to stop: SIGTERM (Batch, a Spot reclaim) and SIGINT (a person). The first asks, a second one ends the process.
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-
-use domain::failure::{Error, Result};
 
 /// A token that is cancelled by the first signal.
 pub fn on_signal() -> Result<CancellationToken> {

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::failure::Result;
 use domain::source::Engine;
 
 use super::place::Place;
 use super::problem::Problems;
 use super::writing::Writing;
 use crate::cli::DatabaseArgs;
-use domain::failure::Result;
 
 /// Artifacts of one database at once. Each has an upload and compressors of its own, which share what memory there is.
 const DEFAULT_JOBS: usize = 4;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use domain::failure::Result;
 use domain::id::VolumeId;
 
 use super::place::Place;
@@ -9,7 +10,6 @@ use super::problem::Problems;
 use super::writing::Writing;
 use crate::cli::DiskArgs;
 use crate::volume::attach::device::DeviceTree;
-use domain::failure::Result;
 
 /// More would leave too little of the 512 MiB for the upload.
 const MAX_READ_AHEAD_BYTES: usize = 128 << 20;

@@ -1,10 +1,11 @@
 //! The record of what AWS itself wrote: where it lies, under the place that the plan says.
 
+use domain::failure::Result;
+use store::Folder;
+
 use super::place::{Place, same_bucket};
 use super::problem::Problems;
 use crate::cli::RecordArgs;
-use domain::failure::Result;
-use store::Folder;
 
 /// How an export of AWS's own is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]

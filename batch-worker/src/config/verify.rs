@@ -1,13 +1,13 @@
 //! The verification of an export: which one, and how.
 
+use domain::failure::Result;
 use domain::id::AccountId;
+use store::Folder;
 
 use super::place::in_batch;
 use super::problem::Problems;
 use super::writing::{cpus, require_threads};
 use crate::cli::{Mode, VerifyArgs};
-use domain::failure::Result;
-use store::Folder;
 
 /// How an export is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,17 +4,16 @@ use std::io::Read;
 use std::process::Stdio;
 
 use archive::{ArtifactSummary, ImageWriter};
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use domain::manifest::{Artifact, Dump, DumpContent, DumpFormat, Method};
 use domain::part::{MIN_PART_BYTES, PartPlan};
+use store::write::{PARTS_MEMORY_BYTES, in_flight};
 
 use super::child::Tool;
 use super::count::{Contents, Inspector, Unreadable};
 use super::dumping::{Dumping, Session};
 use crate::export::{Output, Recipe};
 use crate::progress::Counters;
-use domain::failure::{Error, Result};
-use store::write::{PARTS_MEMORY_BYTES, in_flight};
 
 const READ_BYTES: usize = 256 << 10;
 

@@ -11,10 +11,8 @@ use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-
-use domain::failure::{Error, Result};
 
 /// How much of what a tool says is kept for its error.
 const KEPT_LINES: usize = 20;

@@ -5,15 +5,14 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use domain::failure::Kind;
+use aws::CallError;
+use aws_config::SdkConfig;
+use domain::failure::{Error, Kind, Result};
 use domain::source::{Dialect, Engine};
 use tempfile::TempDir;
 
 use super::child::Tool;
 use crate::config::PasswordPlace;
-use aws::CallError;
-use aws_config::SdkConfig;
-use domain::failure::{Error, Result};
 
 /// Seconds within which a connection must be there.
 const CONNECT_SECONDS: &str = "15";

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use archive::{ArchiveOptions, ArtifactSummary, Crc64NvmeStream, Sha256, Sha256Stream};
 use bytes::Bytes;
+use domain::failure::{Error, Result};
 use domain::manifest::{Artifact, Method, SmallObject};
 use domain::part::{MIN_PART_BYTES, PartPlan};
 use store::write::{Existing, Finished, ObjectSink, Stored, StreamWriter, transfer};
@@ -15,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use super::run::{Run, milliseconds};
 use crate::config::Writing;
 use crate::progress::Counters;
-use domain::failure::{Error, Result};
 
 /// Bytes of members that may be under way between the archive writer and its compressors.
 const COMPRESS_BUDGET_BYTES: usize = 64 << 20;

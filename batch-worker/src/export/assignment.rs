@@ -1,13 +1,12 @@
 //! What the claim says of the export that this worker works for.
 
 use domain::claim::Claim;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use domain::plan::{Plan, Unit};
-
-use crate::config::Place;
-use domain::failure::{Error, Result};
 use store::Folder;
 use store::write::ObjectSink;
+
+use crate::config::Place;
 
 /// A plan, and the unit of it that is this worker's.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use archive::Sha256Stream;
 use base64::Engine as _;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use domain::manifest::NativeObject;
 use flate2::bufread::MultiGzDecoder;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -14,12 +14,11 @@ use md5::Digest as _;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde::Deserialize;
+use store::read::Listed;
 
 use super::format::Content;
 use super::reading::{Reading, wrong};
 use crate::progress::Counters;
-use domain::failure::{Error, Result};
-use store::read::Listed;
 
 /// Objects that are read at the same time. Each holds up to 80 MiB of ranges.
 pub(super) const AT_ONCE: usize = 4;

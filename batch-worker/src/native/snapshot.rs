@@ -4,16 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::failure::Result;
 use domain::manifest::{Database, Origin, TableCount};
 use domain::source::SnapshotExportSource;
 use serde::Deserialize;
 use serde_json::Value;
+use store::read::Listed;
 
 use super::count::{count_all, entry};
 use super::format::{Content, PARQUET};
 use super::reading::{Found, Reading, wrong};
-use domain::failure::Result;
-use store::read::Listed;
 
 const COMPLETE: &str = "COMPLETE";
 /// What is told of many.

@@ -4,23 +4,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws::CallError;
 use aws_sdk_dynamodb::types::Select;
 use base64::Engine as _;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use domain::manifest::{Origin, Table, TableCount};
 use domain::plan::VerifyMode;
 use domain::source::{TableFormat, TableOrigin, TableSource};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use md5::Digest as _;
 use serde::Deserialize;
+use store::read::Listed;
 
 use super::count::{Counted, count_all, entry};
 use super::format::Content;
 use super::reading::{Found, Reading, wrong};
 use crate::export::Run;
-use aws::CallError;
-use domain::failure::{Error, Result};
-use store::read::Listed;
 
 const SUMMARY: &str = "manifest-summary.json";
 /// Segments of the scan, all at the same time. An on-demand table begins with four partitions, and throttling is retried.

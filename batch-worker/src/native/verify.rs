@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use domain::manifest::{Native, NativeObject};
+use store::read::{Listed, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::count::{AT_ONCE, Counted, count};
@@ -13,8 +14,6 @@ use super::reading::{Reading, native_objects};
 use super::snapshot;
 use crate::cli::Mode;
 use crate::progress::Counters;
-use domain::failure::{Error, Result};
-use store::read::{Listed, Store};
 
 /// What was found equal.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,11 +1,11 @@
 //! Dumps of databases: they are read again by the engine's own tool or counted as SQL, and must hold the objects and rows that the manifest says.
 
+use domain::failure::{Error, Result};
 use domain::manifest::{Dump, DumpFormat, Manifest};
 
 use crate::database;
 use crate::database::child::Children;
 use crate::database::count::{Inspector, Unreadable};
-use domain::failure::{Error, Result};
 
 /// Fails early where a tool is missing that the manifest's dumps are read with.
 pub(super) async fn require_tools(manifest: &Manifest, children: &Children) -> Result<()> {

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use archive::{ArtifactSummary, ImageWriter, TarArchiveWriter};
-use domain::failure::Kind;
+use disk::partition::Scheme;
+use disk::{Access, Disk, Fate, Image, Layout, Mounted, Opened, Section};
+use domain::failure::{Error, Kind, Result};
 use domain::key;
 use domain::manifest::{Cost, Disk as DiskFacts, Manifest, Method, Origin, Skipped};
 use domain::part::PartPlan;
 use jiff::Timestamp;
+use store::Folder;
 use tokio_util::sync::CancellationToken;
 
 use super::attach::identity::Instance;
@@ -16,10 +19,6 @@ use super::attach::{Attachment, Ownership, Request, Timing, attach};
 use crate::config::{DiskConfig, DiskSource};
 use crate::export::{self, Harvest, Output, Recipe, Report, Run, blocking, put_small, stoppable};
 use crate::progress::{Counters, Reporter};
-use disk::partition::Scheme;
-use disk::{Access, Disk, Fate, Image, Layout, Mounted, Opened, Section};
-use domain::failure::{Error, Result};
-use store::Folder;
 
 /// Exports a volume or device as `config` says.
 ///

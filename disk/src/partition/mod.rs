@@ -11,7 +11,6 @@ mod table;
 use domain::manifest::Source;
 
 pub use self::table::{Fate, Partition, PartitionTable, RawArea, Scheme};
-
 use crate::device::Disk;
 use crate::error::Error;
 use crate::filesystem::Section;

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use archive::{Sha256, Sha256Stream};
 use aws::bucket::Bucket;
-pub use aws::bucket::{Held, Listed};
 use bytes::Bytes;
 use domain::failure::{Error, Kind, Result};
 use domain::manifest::Manifest;
@@ -17,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::download::Breakage;
 use self::download::Source;
+pub use aws::bucket::{Held, Listed};
 
 const COPY_BYTES: usize = 256 << 10;
 

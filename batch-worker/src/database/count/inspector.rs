@@ -6,14 +6,13 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::thread::JoinHandle;
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use domain::manifest::{DumpContent, DumpFormat};
 
 use super::contents::{Contents, Unreadable};
 use super::copy::{Copied, CopyCounter};
 use super::sql::{GlobalsCounter, SqlCounter};
 use crate::database::child::{Child, Children, Tool};
-use domain::failure::{Error, Result};
 
 const BUFFER_BYTES: usize = 256 << 10;
 

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 
 use super::query::{query, unhexed};
 use crate::database::artifact::Rewrite;
 use crate::database::count::{SqlCounter, Unreadable, table_name};
 use crate::database::dumping::Session;
-use domain::failure::{Error, Result};
 
 /// Every column, in the order in which a row has its values. Nothing is compared by the server: to some, names that differ in case are the same here.
 const COLUMNS: &str = "select hex(table_schema), hex(table_name), coalesce(generation_expression, '') <> '' \

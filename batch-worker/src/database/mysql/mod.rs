@@ -5,7 +5,7 @@ mod query;
 mod refusal;
 mod user;
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use domain::manifest::{Artifact, DumpContent, DumpFormat};
 use domain::source::Engine;
 
@@ -17,7 +17,6 @@ use super::dumping::{Dumping, Server, Session};
 use super::name::Names;
 use super::version::{MARIADB_PACKAGE as PACKAGE, tool_version, version_in};
 use crate::export::Harvest;
-use domain::failure::{Error, Result};
 
 /// What the server keeps for itself, and RDS.
 const SYSTEM: &[&str] = &["information_schema", "performance_schema", "mysql", "sys", "rdsadmin"];

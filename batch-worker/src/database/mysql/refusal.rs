@@ -1,11 +1,10 @@
 //! Servers that are not dumped, because a dump would lack something or not come back: that is said before anything is written.
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use domain::source::Engine;
 
 use super::query::{query, unhexed};
 use crate::database::dumping::Session;
-use domain::failure::{Error, Result};
 
 /// Something that a dump does not hold as it should.
 struct Refusal {

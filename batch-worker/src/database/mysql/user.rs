@@ -6,12 +6,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 
 use super::query::{query, unhexed};
 use crate::database::count::END;
 use crate::database::dumping::Session;
-use domain::failure::{Error, Result};
 
 /// Users that every server, or RDS, has for itself.
 const SYSTEM: &[&str] = &[

@@ -3,7 +3,7 @@
 mod globals;
 mod query;
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use domain::manifest::{Artifact, DumpContent, DumpFormat};
 use futures_util::{StreamExt as _, stream};
 
@@ -14,7 +14,6 @@ use super::dumping::{Dumping, Server, Session};
 use super::name::Names;
 use super::version::{POSTGRESQL_PACKAGE as PACKAGE, tool_version};
 use crate::export::Harvest;
-use domain::failure::{Error, Result};
 
 /// What every server has, and the database of RDS's own, which nobody else may connect to. Other templates are somebody's data.
 const SYSTEM: &[&str] = &["template0", "template1", "rdsadmin"];

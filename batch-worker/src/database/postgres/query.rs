@@ -5,14 +5,13 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use crate::database::child::{Ended, Tool};
 use crate::database::dumping::Session;
-use domain::failure::{Error, Result};
 
 /// Whom to ask what is about the whole server. RDS always makes it.
 const MAINTENANCE: &str = "postgres";

@@ -5,10 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use domain::id::VolumeId;
-
-use domain::failure::{Error, Result};
 
 const LINK_PREFIX: &str = "nvme-Amazon_Elastic_Block_Store_";
 

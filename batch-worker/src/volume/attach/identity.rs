@@ -2,10 +2,8 @@
 
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{SdkConfig, imds};
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use domain::id::{AvailabilityZone, InstanceId};
-
-use domain::failure::{Error, Result};
 
 /// The instance that this process runs on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use aws::CallError;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::error::ProvideErrorMetadata as _;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use domain::id::{ExecutionArn, ExportId, VolumeId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,8 +23,6 @@ use tokio_util::sync::CancellationToken;
 use self::device::DeviceTree;
 use self::identity::Instance;
 use self::step::{Step, VolumeView, next_step};
-use aws::CallError;
-use domain::failure::{Error, Result};
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]

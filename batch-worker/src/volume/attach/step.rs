@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{Volume, VolumeAttachmentState, VolumeState};
-use domain::failure::Kind;
+use domain::failure::{Error, Kind, Result};
 use domain::id::{AvailabilityZone, InstanceId, VolumeId};
 use jiff::Timestamp;
-
-use domain::failure::{Error, Result};
 
 /// A volume as EC2 describes it, reduced to what matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
