@@ -394,7 +394,7 @@ impl Manifest {
 mod tests {
     use super::*;
 
-    const GOLDEN: &str = include_str!("../golden/manifest.json");
+    const GOLDEN: &str = include_str!("../../golden/manifest.json");
     const PREFIX: &str =
         "data/ebs/123456789012/us-east-1/vol-0aaaaaaaaaaaaaaaa/2026-11-02T030405Z_snap-0123456789abcdef0/";
 
