@@ -7,6 +7,7 @@ pub mod arn;
 pub mod claim;
 pub mod conclusion;
 pub mod cost;
+pub mod engine;
 pub mod event;
 pub mod failure;
 pub mod id;

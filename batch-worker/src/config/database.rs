@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use domain::source::Engine;
+use domain::engine::Engine;
 
 use super::{Place, Problems, Writing};
 use crate::cli::DatabaseArgs;

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use domain::engine::{Dialect, Engine};
 use domain::failure::Kind;
-use domain::source::{Dialect, Engine};
 use tempfile::TempDir;
 
 use super::child::Tool;

@@ -17,9 +17,10 @@ mod stream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::engine::Dialect;
 use domain::failure::Kind;
 use domain::manifest::{Database, Manifest, Origin};
-use domain::source::{DatabaseSource, Dialect, Source};
+use domain::source::{DatabaseSource, Source};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 

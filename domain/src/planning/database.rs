@@ -2,9 +2,10 @@
 
 use super::{DatabaseFacts, Facts, Orderable, Piece, Refusal, refuse};
 use crate::arn::{RecoveryPointArn, resource_name};
+use crate::engine::Engine;
 use crate::failure::Kind;
 use crate::settings::{DatabaseMethod, DatabaseSettings, Settings};
-use crate::source::{DatabaseSource, Engine, ParameterGroup, SnapshotExportSource, SnapshotKind, Source};
+use crate::source::{DatabaseSource, ParameterGroup, SnapshotExportSource, SnapshotKind, Source};
 use crate::tag::METHOD;
 
 /// How a database becomes files.

@@ -1,9 +1,10 @@
 //! Databases: made once, under names that are found again, with a password that nobody sees, and gone afterwards.
 
 use domain::claim::Claim;
+use domain::engine::Engine;
 use domain::failure::{CaughtError, Kind};
 use domain::plan::{Plan, Unit};
-use domain::source::{DatabaseSource, Engine, ParameterGroup, SnapshotKind, Source};
+use domain::source::{DatabaseSource, ParameterGroup, SnapshotKind, Source};
 use jiff::SignedDuration;
 use lambdas::cleanup::{self, Cleanup};
 use lambdas::error::Error;

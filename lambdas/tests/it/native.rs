@@ -1,11 +1,12 @@
 //! What AWS exports itself, snapshots as Parquet and tables: begun once, waited for, and ended with its execution.
 
 use domain::claim::Claim;
+use domain::engine::Engine;
 use domain::failure::Kind;
 use domain::key::NATIVE_LISTING;
 use domain::manifest::{Manifest, Native, SmallObject};
 use domain::plan::Plan;
-use domain::source::{Engine, SnapshotExportSource, Source, TableFormat, TableOrigin, TableSource};
+use domain::source::{SnapshotExportSource, Source, TableFormat, TableOrigin, TableSource};
 use lambdas::cleanup;
 use lambdas::restore::State;
 

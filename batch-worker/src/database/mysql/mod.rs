@@ -4,9 +4,9 @@ pub(super) mod generated;
 mod refusal;
 mod user;
 
+use domain::engine::Engine;
 use domain::failure::Kind;
 use domain::manifest::{Artifact, DumpContent, DumpFormat};
-use domain::source::Engine;
 
 use self::generated::Generated;
 use super::child::{Ended, Tool};

@@ -1,7 +1,7 @@
 //! Servers that are not dumped, because a dump would lack something or not come back: that is said before anything is written.
 
+use domain::engine::Engine;
 use domain::failure::Kind;
-use domain::source::Engine;
 
 use super::super::Session;
 use super::{query, unhexed};
