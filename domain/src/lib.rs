@@ -9,6 +9,7 @@ pub mod conclusion;
 pub mod cost;
 pub mod engine;
 pub mod event;
+pub mod facts;
 pub mod failure;
 pub mod id;
 pub mod key;

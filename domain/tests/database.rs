@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use domain::event::ExportRequest;
+use domain::facts::{DatabaseFacts, Facts, Orderable, TableFacts};
 use domain::failure::Kind;
 use domain::plan::{Plan, Restored, owner_of_name};
-use domain::planning::{DatabaseFacts, Facts, Orderable, Refusal, TableFacts, plan};
+use domain::planning::{Refusal, plan};
 use domain::settings::Settings;
 use domain::source::{DatabaseSource, SnapshotKind, Source, TableOrigin};
 

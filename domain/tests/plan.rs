@@ -7,11 +7,12 @@ use std::path::Path;
 use domain::claim::Claim;
 use domain::conclusion::{CatalogRow, Fate, Latest};
 use domain::event::ExportRequest;
+use domain::facts::{DeviceFacts, Facts, ImageFacts, SnapshotFacts};
 use domain::failure::Kind;
 use domain::id::ExecutionArn;
 use domain::manifest::Manifest;
 use domain::plan::{Decision, Plan, Restored, VerifyMode};
-use domain::planning::{DeviceFacts, Facts, ImageFacts, Refusal, SnapshotFacts, plan};
+use domain::planning::{Refusal, plan};
 use domain::recovery_point::Image;
 use domain::settings::Settings;
 

@@ -1,8 +1,9 @@
 //! The database of an RDS or Aurora recovery point, and the method by which it becomes files.
 
-use super::{DatabaseFacts, Facts, Orderable, Piece, Refusal, refuse};
+use super::{Piece, Refusal, refuse};
 use crate::arn::{RecoveryPointArn, resource_name};
 use crate::engine::Engine;
+use crate::facts::{DatabaseFacts, Facts, Orderable};
 use crate::failure::Kind;
 use crate::settings::{DatabaseMethod, DatabaseSettings, Settings};
 use crate::source::{DatabaseSource, ParameterGroup, SnapshotExportSource, SnapshotKind, Source};

@@ -1,7 +1,8 @@
 //! The disks of an EBS or EC2 recovery point.
 
-use super::{DeviceFacts, Facts, Piece, Refusal, SnapshotFacts, refuse};
+use super::{Piece, Refusal, refuse};
 use crate::arn::{RecoveryPointArn, RecoveryPointKind};
+use crate::facts::{DeviceFacts, Facts, SnapshotFacts};
 use crate::failure::Kind;
 use crate::id::SnapshotId;
 use crate::key::segment;

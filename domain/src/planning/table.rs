@@ -1,7 +1,8 @@
 //! The table of a DynamoDB recovery point.
 
-use super::{Facts, Piece, Refusal, refuse};
+use super::{Piece, Refusal, refuse};
 use crate::arn::{RecoveryPointArn, RecoveryPointKind, resource_name};
+use crate::facts::Facts;
 use crate::failure::Kind;
 use crate::settings::{Settings, TableNative};
 use crate::source::{Source, TableOrigin, TableSource};

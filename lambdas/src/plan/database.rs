@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_rds::types::{DbClusterSnapshot, DbSnapshot, Tag};
 use domain::arn::{RecoveryPointArn, RecoveryPointKind};
+use domain::facts::{DatabaseFacts, Facts, Orderable};
 use domain::planning::database::{Method, method};
-use domain::planning::{DatabaseFacts, Facts, Orderable};
 
 use super::Planner;
 use crate::aws::Failure;

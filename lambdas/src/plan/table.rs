@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::BackupStatus;
 use domain::arn::{RecoveryPointArn, RecoveryPointKind};
-use domain::planning::{Facts, TableFacts};
+use domain::facts::{Facts, TableFacts};
 
 use super::Planner;
 use crate::aws::Failure;
