@@ -3,16 +3,20 @@
 //! It lies beside the artifacts that it describes: one for a volume, database or table, one in each volume's folder of an EC2 recovery point. A unit is
 //! exported if and only if its manifest exists. Readers must refuse a `schemaVersion` that they do not know.
 
+mod count;
 mod dump;
 mod native;
+mod object;
 
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::count::TableCount;
 pub use self::dump::{Dump, DumpContent, DumpFormat};
 pub use self::native::{Native, NativeObject};
+pub use self::object::SmallObject;
 use crate::id::{ExecutionArn, ExportId};
 use crate::key::NATIVE_LISTING;
 use crate::recovery_point::RecoveryPoint;
@@ -129,16 +133,6 @@ pub struct Table {
     pub size_bytes: Option<u64>,
 }
 
-/// Rows of a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TableCount {
-    /// The table, with its schema or database: `public.orders`.
-    pub name: String,
-    /// Its rows.
-    pub rows: u64,
-}
-
 /// The disk that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -155,20 +149,6 @@ pub struct Disk {
     /// The object that holds the partition table, when there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition_table: Option<SmallObject>,
-}
-
-/// An object too small to be archived, read whole when it is checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SmallObject {
-    /// Its key, or its path within a `file://` destination.
-    pub key: String,
-    /// Its size.
-    pub bytes: u64,
-    /// SHA-256 of its content, lowercase hex.
-    pub sha256: String,
-    /// CRC64NVME of its content in base64, as S3 shows it.
-    pub crc64nvme: String,
 }
 
 /// How an artifact holds its source.

@@ -1,6 +1,7 @@
 //! The database of an RDS or Aurora recovery point, and the method by which it becomes files.
 
-use super::{Piece, Refusal, refuse};
+use super::piece::Piece;
+use super::refusal::{Refusal, refuse};
 use crate::arn::{RecoveryPointArn, resource_name};
 use crate::engine::Engine;
 use crate::facts::{DatabaseFacts, Facts, Orderable};

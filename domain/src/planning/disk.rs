@@ -1,6 +1,7 @@
 //! The disks of an EBS or EC2 recovery point.
 
-use super::{Piece, Refusal, refuse};
+use super::piece::Piece;
+use super::refusal::{Refusal, refuse};
 use crate::arn::{RecoveryPointArn, RecoveryPointKind};
 use crate::facts::{DeviceFacts, Facts, SnapshotFacts};
 use crate::failure::Kind;

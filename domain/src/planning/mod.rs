@@ -5,10 +5,15 @@
 
 pub mod database;
 mod disk;
+mod piece;
+mod refusal;
 mod table;
 
 use jiff::Timestamp;
 
+use self::piece::Piece;
+pub use self::refusal::Refusal;
+use self::refusal::refuse;
 use crate::arn::{RecoveryPointArn, RecoveryPointKind, account_in, resource_name};
 use crate::event::ExportRequest;
 use crate::facts::Facts;
@@ -19,20 +24,6 @@ use crate::plan::{Placement, Plan, SCHEMA_VERSION, Unit, VerifyMode, job_name_pr
 use crate::recovery_point::{Image, RecoveryPoint};
 use crate::settings::Settings;
 use crate::source::Source;
-
-/// A recovery point that is not exported, and why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Refusal {
-    /// The kind of failure.
-    pub kind: Kind,
-    /// What is refused, and the remedy.
-    pub message: String,
-}
-
-fn refuse<T>(kind: Kind, message: String) -> Result<T, Refusal> {
-    Err(Refusal { kind, message })
-}
 
 /// Slowest rate that an export is allowed for: a volume that loads each block at first touch.
 const EXPORT_MIB_PER_SECOND: u32 = 8;
@@ -90,16 +81,6 @@ fn check_vaulted(arn: &RecoveryPointArn, resource_type: &str) -> Result<(), Refu
         _ => "in AWS Backup's own form, which nothing but a restore of AWS Backup can read",
     };
     refuse(Kind::UnsupportedResourceType, format!("{arn} ({resource_type}) is {needed}; {EXCLUDE}, {CAN_EXPORT}"))
-}
-
-/// One piece of a recovery point, before it has its place in the bucket.
-pub(crate) struct Piece {
-    /// Its name within the export.
-    key: String,
-    /// Whether its objects lie in a folder of that name.
-    in_folder: bool,
-    /// What it is made of.
-    source: Source,
 }
 
 /// Makes the plan of `execution` for the recovery point of `request`.

@@ -1,6 +1,7 @@
 //! The table of a DynamoDB recovery point.
 
-use super::{Piece, Refusal, refuse};
+use super::piece::Piece;
+use super::refusal::{Refusal, refuse};
 use crate::arn::{RecoveryPointArn, RecoveryPointKind, resource_name};
 use crate::facts::Facts;
 use crate::failure::Kind;
