@@ -223,8 +223,8 @@ fn a_retry_reuses_the_client_token_and_nothing_else_does() {
     assert_ne!(token, plan.client_token(volume, zones[1]));
     let other = Plan { execution: execution("run-2"), ..plan.clone() };
     assert_ne!(token, other.client_token(volume, zones[0]));
-    assert_ne!(plan.job_name_prefix(), other.job_name_prefix());
-    assert!(volume.export_job_name.starts_with(&plan.job_name_prefix()));
+    assert_ne!(plan.names(), other.names());
+    assert!(volume.export_job_name.starts_with(plan.names().prefix()));
 }
 
 #[test]

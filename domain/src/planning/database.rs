@@ -6,6 +6,7 @@ use crate::arn::{RecoveryPointArn, resource_name};
 use crate::engine::Engine;
 use crate::facts::{DatabaseFacts, Facts, Orderable};
 use crate::failure::Kind;
+use crate::name::Names;
 use crate::settings::{DatabaseMethod, DatabaseSettings, Settings};
 use crate::source::{DatabaseSource, ParameterGroup, SnapshotExportSource, SnapshotKind, Source};
 use crate::tag::METHOD;
@@ -97,7 +98,12 @@ fn unsupported(arn: &RecoveryPointArn, engine: &str) -> String {
     )
 }
 
-pub(super) fn piece(arn: &RecoveryPointArn, facts: &Facts, settings: &Settings, names: &str) -> Result<Piece, Refusal> {
+pub(super) fn piece(
+    arn: &RecoveryPointArn,
+    facts: &Facts,
+    settings: &Settings,
+    names: &Names,
+) -> Result<Piece, Refusal> {
     let options = &settings.database;
     let source = match method(arn, facts, options)? {
         Method::Dump(engine) => Source::Database(dump(arn, known(arn, facts)?, options, engine, names)?),
@@ -112,14 +118,14 @@ fn parquet(
     facts: &DatabaseFacts,
     options: &DatabaseSettings,
     engine: Engine,
-    names: &str,
+    names: &Names,
 ) -> SnapshotExportSource {
     SnapshotExportSource {
         snapshot_arn: arn.to_string(),
         engine,
         engine_version: facts.engine_version.clone(),
         size_gib: facts.size_gib,
-        task_id: format!("{names}parquet"),
+        task_id: names.export_task(),
         role_arn: options.export_role_arn.clone().unwrap_or_default(),
         kms_key_id: options.export_kms_key_id.clone().unwrap_or_default(),
     }
@@ -133,7 +139,7 @@ fn dump(
     facts: &DatabaseFacts,
     options: &DatabaseSettings,
     engine: Engine,
-    names: &str,
+    names: &Names,
 ) -> Result<DatabaseSource, Refusal> {
     let Some(Orderable { class, storage_types }) = facts.orderable.first() else {
         return refuse(
@@ -164,9 +170,9 @@ fn dump(
         size_gib: facts.size_gib,
         kms_key_id: facts.kms_key_id.clone(),
         master_user: facts.master_user.clone(),
-        instance_id: format!("{names}db"),
-        cluster_id: (snapshot_kind == SnapshotKind::AuroraCluster).then(|| format!("{names}cluster")),
-        password_parameter: format!("{}{names}db", options.parameter_path),
+        instance_id: names.instance(),
+        cluster_id: (snapshot_kind == SnapshotKind::AuroraCluster).then(|| names.cluster()),
+        password_parameter: names.password_parameter(&options.parameter_path),
         instance_class: class.clone(),
         storage_type: can_be_gp3.then(|| "gp3".to_owned()),
         iops: is_provisioned.then_some(0),
@@ -178,11 +184,11 @@ fn dump(
 
 /// MySQL runs events from version 8 on, unless it is told not to. Older ones, and MariaDB, run them only where somebody said so, in a group that a
 /// restored copy does not have.
-fn parameter_group(engine: Engine, version: &str, names: &str) -> Option<ParameterGroup> {
+fn parameter_group(engine: Engine, version: &str, names: &Names) -> Option<ParameterGroup> {
     let (major, rest) = version.split_once('.')?;
     let (Engine::Mysql | Engine::AuroraMysql, 8..) = (engine, major.parse::<u32>().ok()?) else {
         return None;
     };
     let minor = rest.split('.').next()?;
-    Some(ParameterGroup { name: format!("{names}db"), family: format!("{engine}{major}.{minor}") })
+    Some(ParameterGroup { name: names.parameter_group(), family: format!("{engine}{major}.{minor}") })
 }

@@ -15,12 +15,14 @@ use self::piece::Piece;
 pub use self::refusal::Refusal;
 use self::refusal::refuse;
 use crate::arn::{RecoveryPointArn, RecoveryPointKind, account_in, resource_name};
+use crate::digest::hex_prefix;
 use crate::event::ExportRequest;
 use crate::facts::Facts;
 use crate::failure::Kind;
-use crate::id::{ExecutionArn, ExportId, hex_prefix};
+use crate::id::{ExecutionArn, ExportId};
 use crate::key::{Subject, claim_key};
-use crate::plan::{Placement, Plan, SCHEMA_VERSION, Unit, VerifyMode, job_name_prefix};
+use crate::name::{self, Names};
+use crate::plan::{Placement, Plan, SCHEMA_VERSION, Unit, VerifyMode};
 use crate::recovery_point::{Image, RecoveryPoint};
 use crate::settings::Settings;
 use crate::source::Source;
@@ -95,8 +97,8 @@ pub fn plan(
     check_type(arn)?;
     check_usable(request, facts)?;
     check_deletion(arn, settings)?;
-    let export_id = ExportId::derive(arn, request.generation);
-    let names = job_name_prefix(&export_id, execution);
+    let export_id = name::export_id(arn, request.generation);
+    let names = Names::new(&export_id, execution);
     let (pieces, ephemeral) = match arn.kind() {
         RecoveryPointKind::RdsSnapshot(_) | RecoveryPointKind::RdsClusterSnapshot(_) => {
             (vec![database::piece(arn, facts, settings, &names)?], Vec::new())
@@ -161,7 +163,7 @@ pub fn plan(
     })
 }
 
-fn unit(piece: Piece, subject: &Subject<'_>, settings: &Settings, names: &str) -> Unit {
+fn unit(piece: Piece, subject: &Subject<'_>, settings: &Settings, names: &Names) -> Unit {
     let Piece { key, in_folder, source } = piece;
     let limit = settings.export_timeout_hours.saturating_mul(3_600);
     let mib = u32::try_from(source.size_bytes() >> 20).unwrap_or(u32::MAX);
@@ -191,8 +193,8 @@ fn unit(piece: Piece, subject: &Subject<'_>, settings: &Settings, names: &str) -
             None => subject.data_prefix(),
         },
         index_prefix: subject.index_prefix(folder),
-        export_job_name: format!("{names}{}-export", job_name_part(&key)),
-        verify_job_name: format!("{names}{}-verify", job_name_part(&key)),
+        export_job_name: names.export_job(&key),
+        verify_job_name: names.verify_job(&key),
         restore_timeout_seconds,
         export_timeout_seconds,
         verify_timeout_seconds,
@@ -201,11 +203,6 @@ fn unit(piece: Piece, subject: &Subject<'_>, settings: &Settings, names: &str) -
         source,
         key,
     }
-}
-
-/// A Batch job's name takes 128 of these characters; a table's name may have 255 and dots.
-fn job_name_part(key: &str) -> String {
-    key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' }).take(64).collect()
 }
 
 fn check_usable(request: &ExportRequest, facts: &Facts) -> Result<(), Refusal> {

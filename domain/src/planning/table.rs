@@ -5,10 +5,16 @@ use super::refusal::{Refusal, refuse};
 use crate::arn::{RecoveryPointArn, RecoveryPointKind, resource_name};
 use crate::facts::Facts;
 use crate::failure::Kind;
+use crate::name::Names;
 use crate::settings::{Settings, TableNative};
 use crate::source::{Source, TableOrigin, TableSource};
 
-pub(super) fn piece(arn: &RecoveryPointArn, facts: &Facts, settings: &Settings, names: &str) -> Result<Piece, Refusal> {
+pub(super) fn piece(
+    arn: &RecoveryPointArn,
+    facts: &Facts,
+    settings: &Settings,
+    names: &Names,
+) -> Result<Piece, Refusal> {
     let options = &settings.table;
     let in_vault = matches!(arn.kind(), RecoveryPointKind::Vaulted(_));
     let origin = match options.native {
@@ -27,13 +33,8 @@ pub(super) fn piece(arn: &RecoveryPointArn, facts: &Facts, settings: &Settings, 
             TableOrigin::Backup {
                 backup_arn: arn.to_string(),
                 restore_role_arn: options.restore_role_arn.clone().filter(|_| in_vault),
-                temporary_table: format!("{names}table"),
-                temporary_table_arn: format!(
-                    "arn:{}:dynamodb:{}:{}:table/{names}table",
-                    arn.partition(),
-                    arn.region(),
-                    facts.vault_account
-                ),
+                temporary_table: names.temporary_table(),
+                temporary_table_arn: names.temporary_table_arn(arn, &facts.vault_account),
             }
         }
     };

@@ -15,7 +15,7 @@ pub(super) async fn end(batch: &Client, plan: &Plan, turn: &mut Turn) -> bool {
     let mut all_ended = true;
     let queues: BTreeSet<&str> = plan.placements.iter().map(|placement| placement.job_queue.as_str()).collect();
     for queue in queues {
-        match live(batch, queue, &plan.job_name_prefix()).await {
+        match live(batch, queue, plan.names().prefix()).await {
             Ok(jobs) => {
                 for (id, name) in jobs {
                     all_ended = false;

@@ -15,7 +15,8 @@ use domain::facts::{DeviceFacts, Facts, ImageFacts, SnapshotFacts};
 use domain::failure::Kind;
 use domain::id::{ExecutionArn, ExportId, ImageId, InvalidId, SnapshotId};
 use domain::key::EXPORTS;
-use domain::plan::{Decision, Plan, owner_of_name};
+use domain::name;
+use domain::plan::{Decision, Plan};
 use domain::planning;
 use domain::recovery_point::Image;
 use domain::settings::Settings;
@@ -75,7 +76,7 @@ impl Planner {
         let Some(facts) = self.facts(&export).await? else {
             return self.without_recovery_point(&export).await;
         };
-        if resource_name(&facts.resource_arn).and_then(owner_of_name).is_some() {
+        if resource_name(&facts.resource_arn).and_then(name::owner).is_some() {
             return Ok(Decision::Skip {
                 reason: format!(
                     "{} was restored for an export and is no data of yours: exclude resources tagged {EXPORT_ID} from the backup plan",
@@ -113,10 +114,9 @@ impl Planner {
     /// A late duplicate of an event may name a recovery point that was exported and then deleted. Only the catalog's
     /// listing can tell, because the row's key holds facts that are gone.
     async fn without_recovery_point(&self, export: &ExportRequest) -> Result<Decision, Error> {
-        let export_id = ExportId::derive(&export.recovery_point, export.generation);
-        let name = format!("/{export_id}.json");
+        let export_id = name::export_id(&export.recovery_point, export.generation);
         let rows = self.bucket.list(EXPORTS).await?;
-        if let Some(row) = rows.iter().find(|row| row.key.ends_with(&name)) {
+        if let Some(row) = rows.iter().find(|row| row.export_id().as_ref() == Some(&export_id)) {
             return Ok(finished(&export_id, &row.key));
         }
         Err(Error::new(

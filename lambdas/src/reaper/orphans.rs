@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::id::{ExportId, installation};
+use domain::id::ExportId;
 use domain::key::claim_key;
-use domain::plan::owner_of_name;
+use domain::name;
 
 use super::{Reaper, Sweep};
 use crate::aws::Failure;
@@ -17,9 +17,6 @@ use crate::cleanup::databases::Names;
 use crate::error::Error;
 use crate::restore::parameter_group::Scope;
 use crate::restore::snapshot_export::is_running;
-
-/// What all names begin with.
-const PREFIX: &str = "exp-";
 
 /// What there is, by export.
 type Found = BTreeMap<ExportId, Things>;
@@ -89,8 +86,8 @@ impl Reaper {
 
     /// The export of a name of this installation.
     fn owner(&self, name: &str) -> Option<ExportId> {
-        let (export, of) = owner_of_name(name)?;
-        (of == installation(&self.settings.state_machine)).then_some(export)
+        let (export, of) = name::owner(name)?;
+        (of == name::installation(&self.settings.state_machine)).then_some(export)
     }
 
     async fn instances(&self, found: &mut Found) -> Result<(), Error> {
@@ -156,9 +153,9 @@ impl Reaper {
     async fn parameters(&self, found: &mut Found) -> Result<(), Error> {
         use aws_sdk_ssm::types::ParameterStringFilter;
         let path = &self.settings.parameter_path;
-        let action = || format!("list the parameters {path}{PREFIX}…");
-        let filter =
-            ParameterStringFilter::builder().key("Name").option("BeginsWith").values(format!("{path}{PREFIX}")).build();
+        let prefix = name::password_prefix(path);
+        let action = || format!("list the parameters {prefix}…");
+        let filter = ParameterStringFilter::builder().key("Name").option("BeginsWith").values(&prefix).build();
         let filter =
             filter.map_err(|error| Error::new(domain::failure::Kind::Internal, format!("{}: {error}", action())))?;
         let call = self.cleaner.ssm.describe_parameters().parameter_filters(filter);
@@ -179,7 +176,7 @@ impl Reaper {
         let mut tables = self.cleaner.dynamodb.list_tables().into_paginator().items().send();
         while let Some(name) = tables.next().await {
             let name = name.map_err(|error| Failure::of(&error).during("list the tables"))?;
-            if let Some(export) = self.owner(&name).filter(|_| name.ends_with("-table")) {
+            if let Some(export) = self.owner(&name).filter(|_| name::is_temporary_table(&name)) {
                 found.entry(export).or_default().tables.insert(name);
             }
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::arn::RecoveryPointArn;
 use domain::id::ExportId;
+use domain::name;
 use domain::planning::check_type;
 use jiff::Timestamp;
 
@@ -75,7 +76,7 @@ pub fn sort_out(points: Vec<Listed>, resource_types: &[String], known: &Known, n
             *findings.other_types.entry(point.resource_type).or_default() += 1;
             continue;
         }
-        let export_id = ExportId::derive(&arn, 0);
+        let export_id = name::export_id(&arn, 0);
         if known.exported.contains(&export_id) {
             findings.exported += 1;
         } else if known.claimed.contains(&export_id) {
@@ -99,7 +100,7 @@ fn execution_name(export_id: &ExportId, created_at: Timestamp, now: Timestamp) -
         0..7 => u64::from(days.checked_ilog2().map_or(0, |log| log + 1)),
         _ => DOUBLINGS_OF_A_WEEK + days / 7,
     };
-    format!("reconcile-{export_id}-{period}")
+    name::reconciling_execution(export_id, period)
 }
 
 /// Ages of 0, 1, 2 and 4 days begin a while each.
@@ -128,7 +129,7 @@ mod tests {
     }
 
     fn id(number: u32) -> ExportId {
-        ExportId::derive(&arn(number).parse().unwrap(), 0)
+        name::export_id(&arn(number).parse().unwrap(), 0)
     }
 
     fn types() -> Vec<String> {

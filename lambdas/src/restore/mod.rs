@@ -234,7 +234,7 @@ fn job_queue(plan: &Plan, progress: &Progress) -> String {
 
 /// All tags of what is made for a unit: ours, and the operator's where they are not ours.
 pub(crate) fn tags(plan: &Plan, unit: &Unit) -> Vec<(String, String)> {
-    let name = format!("{} {}", plan.export_id, unit.key);
+    let name = domain::name::title(&plan.export_id, &unit.key);
     let ours = [
         (domain::tag::EXPORT_ID, plan.export_id.as_str()),
         (domain::tag::EXECUTION, plan.execution.as_str()),

@@ -27,7 +27,7 @@ pub(crate) fn plan_of(source: Source) -> Plan {
 }
 
 pub(crate) fn names() -> String {
-    plan().job_name_prefix()
+    plan().names().prefix().to_owned()
 }
 
 fn database(kind: SnapshotKind) -> Plan {
@@ -396,7 +396,7 @@ async fn reap(cloud: &Cloud) -> Result<reaper::Report, Error> {
 #[tokio::test]
 async fn what_came_after_its_cleanup_is_found_by_its_name() {
     let cloud = Cloud::new();
-    let installation = domain::id::installation("arn:aws:states:us-east-1:123456789012:stateMachine:another");
+    let installation = domain::name::installation("arn:aws:states:us-east-1:123456789012:stateMachine:another");
     let elsewhere = format!("exp-0123456789abcdef0123-{installation}01234567-db");
     cloud.edit(|state| {
         let databases = &mut state.databases;

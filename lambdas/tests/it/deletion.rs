@@ -3,8 +3,8 @@
 use domain::claim::Claim;
 use domain::conclusion::CatalogRow;
 use domain::failure::Kind;
-use domain::id::ExportId;
 use domain::key::claim_key;
+use domain::name;
 use domain::plan::{Plan, VerifyMode};
 use lambdas::deletion::{Deletion, Request, State, run};
 use lambdas::error::Error;
@@ -119,7 +119,7 @@ async fn two_that_end_together_do_not_count_on_each_other() {
     for generation in [0, 1] {
         let arn = "arn:aws:ec2:us-east-1::image/ami-00000001".parse().unwrap();
         let mut other = plan.clone();
-        other.export_id = ExportId::derive(&arn, generation);
+        other.export_id = name::export_id(&arn, generation);
         other.recovery_point.arn = arn;
         let key = claim_key(&other.export_id);
         cloud.put(&key, String::from_utf8(Claim::new(other, now()).to_json()).unwrap());

@@ -158,7 +158,7 @@ async fn a_late_event_of_a_deleted_recovery_point_is_skipped_when_it_was_exporte
 async fn what_was_restored_for_an_export_is_not_exported() {
     let cloud = Cloud::new();
     // A backup plan that takes all volumes may take it, too.
-    let restored = format!("arn:aws:rds:us-east-1:123456789012:db:{}db", plan().job_name_prefix());
+    let restored = format!("arn:aws:rds:us-east-1:123456789012:db:{}", plan().names().instance());
     cloud.edit(|state| state.resource_arn = restored);
     let reason = skipped(decide(&cloud, "run-1").await.unwrap());
     assert!(reason.contains("was restored for an export") && reason.contains("backup-export:export-id"), "{reason}");

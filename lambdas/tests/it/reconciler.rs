@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use domain::failure::Kind;
-use domain::id::ExportId;
 use domain::key::claim_key;
+use domain::name;
 use lambdas::error::Error;
 use lambdas::metric::Emitter;
 use lambdas::reconciler::{Reconciler, Report, Settings};
@@ -76,7 +76,7 @@ async fn a_missed_recovery_point_is_started_once() {
     assert_eq!((report.recovery_points, report.left, report.tried_before), (3, 0, 0));
     assert_eq!((&metrics["UnexportedRecoveryPoints"], &metrics["StartedExports"]), (&json!(3.0), &json!(3.0)));
     assert_eq!(metrics["Installation"], "backup-export");
-    let id = ExportId::derive(&arn(1).parse().unwrap(), 0);
+    let id = name::export_id(&arn(1).parse().unwrap(), 0);
     cloud.edit(|state| {
         let input = json!({"recoveryPointArn": arn(1), "backupVaultName": "Default"});
         assert_eq!(state.started[0], (format!("reconcile-{id}-0"), input));
@@ -124,7 +124,7 @@ async fn what_is_still_at_work_counts() {
     let cloud = Cloud::new();
     listed(&cloud, &[0; 9]);
     for number in 0..3 {
-        cloud.put(&claim_key(&ExportId::derive(&arn(number).parse().unwrap(), 0)), "{}");
+        cloud.put(&claim_key(&name::export_id(&arn(number).parse().unwrap(), 0)), "{}");
     }
     let of_most = |max_starts| Settings { max_starts, ..settings() };
     let report = run(&cloud, of_most(2)).await;
