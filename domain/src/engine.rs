@@ -65,6 +65,18 @@ impl Engine {
         matches!(self, Self::AuroraPostgresql | Self::AuroraMysql)
     }
 
+    /// What RDS calls the parameter groups of a version that runs events of a restored copy unless it is told not to,
+    /// `mysql8.0`. MySQL does so from version 8 on. Older ones, and MariaDB, run them only where somebody said so, in a
+    /// group that a restored copy does not have.
+    pub fn family_that_runs_events(self, version: &str) -> Option<String> {
+        let (major, rest) = version.split_once('.')?;
+        let (Self::Mysql | Self::AuroraMysql, 8..) = (self, major.parse::<u32>().ok()?) else {
+            return None;
+        };
+        let minor = rest.split('.').next()?;
+        Some(format!("{self}{major}.{minor}"))
+    }
+
     /// The port that is asked for, whatever the original had.
     pub const fn port(self) -> u16 {
         match self.dialect() {
@@ -113,5 +125,15 @@ mod tests {
             assert_eq!(serde_json::to_string(&engine).unwrap(), format!("{:?}", engine.name()));
         }
         assert!("oracle-ee".parse::<Engine>().unwrap_err().to_string().contains("oracle-ee"));
+    }
+    #[test]
+    fn only_mysql_from_8_on_runs_events_by_itself() {
+        let family = |engine: Engine, version: &str| engine.family_that_runs_events(version);
+        assert_eq!(family(Engine::Mysql, "8.0.40").as_deref(), Some("mysql8.0"));
+        assert_eq!(family(Engine::Mysql, "8.4.3").as_deref(), Some("mysql8.4"));
+        assert_eq!(family(Engine::AuroraMysql, "8.0.mysql_aurora.3.08.0").as_deref(), Some("aurora-mysql8.0"));
+        assert_eq!(family(Engine::Mysql, "5.7.44"), None);
+        assert_eq!(family(Engine::Mariadb, "10.11.8"), None);
+        assert_eq!(family(Engine::Postgres, "15.7"), None);
     }
 }

@@ -178,17 +178,8 @@ fn dump(
         iops: is_provisioned.then_some(0),
         subnet_group: options.subnet_group.clone().unwrap_or_default(),
         security_groups: options.security_groups.clone(),
-        parameter_group: parameter_group(engine, &facts.engine_version, names),
+        parameter_group: engine
+            .family_that_runs_events(&facts.engine_version)
+            .map(|family| ParameterGroup { name: names.parameter_group(), family }),
     })
-}
-
-/// MySQL runs events from version 8 on, unless it is told not to. Older ones, and MariaDB, run them only where somebody said so, in a group that a
-/// restored copy does not have.
-fn parameter_group(engine: Engine, version: &str, names: &Names) -> Option<ParameterGroup> {
-    let (major, rest) = version.split_once('.')?;
-    let (Engine::Mysql | Engine::AuroraMysql, 8..) = (engine, major.parse::<u32>().ok()?) else {
-        return None;
-    };
-    let minor = rest.split('.').next()?;
-    Some(ParameterGroup { name: names.parameter_group(), family: format!("{engine}{major}.{minor}") })
 }
