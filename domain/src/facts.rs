@@ -8,10 +8,15 @@ use jiff::Timestamp;
 use crate::id::{AccountId, SnapshotId, VaultName, VolumeId};
 use crate::recovery_point::Image;
 
+/// Whether a recovery point of this status in AWS Backup is whole.
+pub fn is_usable(status: &str) -> bool {
+    matches!(status, "COMPLETED" | "AVAILABLE")
+}
+
 /// What AWS Backup and EC2 say of the recovery point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// Status in AWS Backup: `COMPLETED`, `AVAILABLE`, `PARTIAL` …
+    /// Status in AWS Backup: `COMPLETED`, `AVAILABLE`, `PARTIAL` … Of use are some ([`is_usable`]).
     pub status: String,
     /// What AWS Backup says about the status.
     pub status_message: Option<String>,
@@ -120,4 +125,11 @@ pub struct SnapshotFacts {
     pub size_gib: u32,
     /// The key that encrypts it.
     pub kms_key_id: Option<String>,
+}
+
+impl SnapshotFacts {
+    /// The volume of which it was made; none where it names the placeholder of a copied snapshot.
+    pub fn source_volume(&self) -> Option<&VolumeId> {
+        self.volume_id.as_ref().filter(|volume| !volume.is_placeholder())
+    }
 }

@@ -17,9 +17,9 @@ use self::refusal::refuse;
 use crate::arn::{RecoveryPointArn, RecoveryPointKind, account_in, resource_name};
 use crate::digest::hex_prefix;
 use crate::event::ExportRequest;
-use crate::facts::Facts;
+use crate::facts::{Facts, is_usable};
 use crate::failure::Kind;
-use crate::id::{ExecutionArn, ExportId};
+use crate::id::{ExecutionArn, ExportId, VolumeId};
 use crate::key::{Subject, claim_key};
 use crate::name::{self, Names};
 use crate::plan::{Placement, Plan, SCHEMA_VERSION, Unit, VerifyMode};
@@ -216,7 +216,7 @@ fn check_usable(request: &ExportRequest, facts: &Facts) -> Result<(), Refusal> {
             ),
         );
     }
-    if !matches!(facts.status.as_str(), "COMPLETED" | "AVAILABLE") {
+    if !is_usable(&facts.status) {
         let why = facts.status_message.as_deref().unwrap_or("no reason given");
         return refuse(
             Kind::RecoveryPointNotUsable,
@@ -254,7 +254,7 @@ fn check_deletion(arn: &RecoveryPointArn, settings: &Settings) -> Result<(), Ref
 
 fn describe(arn: &RecoveryPointArn, facts: &Facts, ephemeral: &[String]) -> RecoveryPoint {
     let resource_id = resource_name(&facts.resource_arn)
-        .filter(|name| *name != "vol-ffffffff")
+        .filter(|name| !name.parse().is_ok_and(|volume: VolumeId| volume.is_placeholder()))
         .map_or_else(|| arn.short_id(), str::to_owned);
     RecoveryPoint {
         arn: arn.clone(),

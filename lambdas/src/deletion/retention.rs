@@ -1,7 +1,7 @@
 //! Recovery points that are kept although their exports are verified: without the tag, or among the last of their resource.
 
-use aws_sdk_backup::types::RecoveryPointStatus;
 use domain::arn::RecoveryPointArn;
+use domain::facts::is_usable;
 use domain::key::CLAIMS;
 use domain::plan::Plan;
 
@@ -69,7 +69,7 @@ async fn others(backup: &aws_sdk_backup::Client, bucket: &Bucket, plan: &Plan, e
             let (arn, vault) = (&point.resource_arn, &point.vault_name);
             Failure::of(&error).during(format!("list the recovery points of {arn} in the vault {vault}"))
         })?;
-        let is_usable = matches!(other.status(), Some(RecoveryPointStatus::Completed | RecoveryPointStatus::Available));
+        let is_usable = other.status().is_some_and(|status| is_usable(status.as_str()));
         let arn = other.recovery_point_arn().and_then(|arn| arn.parse::<RecoveryPointArn>().ok());
         let counts = arn.is_some_and(|arn| arn != point.arn && !arn.is_continuous() && !claimed.contains(&arn));
         if is_usable && counts {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::arn::RecoveryPointArn;
+use domain::facts::is_usable;
 use domain::id::ExportId;
 use domain::name;
 use domain::planning::check_type;
@@ -67,7 +68,7 @@ pub fn sort_out(points: Vec<Listed>, resource_types: &[String], known: &Known, n
             continue;
         }
         let arn = point.arn.parse::<RecoveryPointArn>().ok().filter(|arn| !arn.is_continuous());
-        let is_usable = matches!(point.status.as_str(), "COMPLETED" | "AVAILABLE");
+        let is_usable = is_usable(&point.status);
         let (Some(arn), Some(created_at), true) = (arn, point.created_at, is_usable) else {
             findings.not_usable += 1;
             continue;
