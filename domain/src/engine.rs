@@ -126,14 +126,4 @@ mod tests {
         }
         assert!("oracle-ee".parse::<Engine>().unwrap_err().to_string().contains("oracle-ee"));
     }
-    #[test]
-    fn only_mysql_from_8_on_runs_events_by_itself() {
-        let family = |engine: Engine, version: &str| engine.family_that_runs_events(version);
-        assert_eq!(family(Engine::Mysql, "8.0.40").as_deref(), Some("mysql8.0"));
-        assert_eq!(family(Engine::Mysql, "8.4.3").as_deref(), Some("mysql8.4"));
-        assert_eq!(family(Engine::AuroraMysql, "8.0.mysql_aurora.3.08.0").as_deref(), Some("aurora-mysql8.0"));
-        assert_eq!(family(Engine::Mysql, "5.7.44"), None);
-        assert_eq!(family(Engine::Mariadb, "10.11.8"), None);
-        assert_eq!(family(Engine::Postgres, "15.7"), None);
-    }
 }
