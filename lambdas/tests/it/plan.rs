@@ -8,7 +8,7 @@ use domain::plan::{Decision, Plan};
 use domain::settings::Settings;
 use lambdas::bucket::Bucket;
 use lambdas::error::Error;
-use lambdas::plan::{Planner, Request};
+use lambdas::plan::{PlanRequest, Planner};
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, snapshot_xml};
@@ -37,7 +37,7 @@ async fn decide_input(cloud: &Cloud, run: &str, input: Value) -> Result<Decision
         sfn: aws_sdk_sfn::Client::new(&config),
         settings,
     };
-    let request = Request { input, execution: execution(run), started_at: now() };
+    let request = PlanRequest { input, execution: execution(run), started_at: now() };
     planner.decide(request, now()).await
 }
 
