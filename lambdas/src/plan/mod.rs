@@ -77,7 +77,8 @@ impl Planner {
         if resource_name(&facts.resource_arn).and_then(name::owner).is_some() {
             return Ok(Decision::Skip {
                 reason: format!(
-                    "{} was restored for an export and is no data of yours: exclude resources tagged {EXPORT_ID} from the backup plan",
+                    "{} was restored for an export and is no data of yours: exclude resources tagged {EXPORT_ID} from \
+                     the backup plan",
                     facts.resource_arn
                 ),
                 export_id: None,
@@ -120,8 +121,8 @@ impl Planner {
         Err(Error::new(
             Kind::RecoveryPointNotFound,
             format!(
-                "there is no recovery point {} in the vault {}: check both names (aws backup list-recovery-points-by-backup-vault \
-                 --backup-vault-name {}); it may have expired or been deleted",
+                "there is no recovery point {} in the vault {}: check both names (aws backup \
+                 list-recovery-points-by-backup-vault --backup-vault-name {}); it may have expired or been deleted",
                 export.recovery_point, export.vault, export.vault
             ),
         ))
@@ -152,7 +153,8 @@ impl Planner {
 fn finished(export_id: &ExportId, catalog_key: &str) -> Decision {
     Decision::Skip {
         reason: format!(
-            "the export is finished: {catalog_key}; start with a higher \"generation\" to export the recovery point anew"
+            "the export is finished: {catalog_key}; start with a higher \"generation\" to export the recovery point \
+             anew"
         ),
         export_id: Some(export_id.clone()),
     }

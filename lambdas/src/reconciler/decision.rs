@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 /// A recovery point as the vault lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedPoint {
     /// Its ARN, not parsed yet.
     pub arn: String,
     /// `COMPLETED`, `AVAILABLE`, `PARTIAL` …
@@ -60,7 +60,7 @@ pub struct Findings {
 }
 
 /// Sorts the recovery points of a vault out.
-pub fn sort_out(points: Vec<Listed>, resource_types: &[String], known: &Known, now: Timestamp) -> Findings {
+pub fn sort_out(points: Vec<ListedPoint>, resource_types: &[String], known: &Known, now: Timestamp) -> Findings {
     let mut findings = Findings { recovery_points: points.len(), ..Findings::default() };
     for point in points {
         if !resource_types.iter().any(|wanted| wanted.eq_ignore_ascii_case(&point.resource_type)) {
@@ -93,8 +93,9 @@ pub fn sort_out(points: Vec<Listed>, resource_types: &[String], known: &Known, n
     findings
 }
 
-/// The same for every run of a while, so that an export that always fails is tried ever more seldom: until a week by the doublings of the
-/// recovery point's age in days, then once a week. Step Functions refuses a name for ninety days after its execution ended.
+/// The same for every run of a while, so that an export that always fails is tried ever more seldom: until a week by
+/// the doublings of the recovery point's age in days, then once a week. Step Functions refuses a name for ninety days
+/// after its execution ended.
 fn execution_name(export_id: &ExportId, created_at: Timestamp, now: Timestamp) -> String {
     let days = u64::try_from(now.duration_since(created_at).as_hours()).unwrap_or(0) / 24;
     let period = match days {
@@ -120,8 +121,8 @@ mod tests {
         format!("arn:aws:ec2:us-east-1::snapshot/snap-{number:017x}")
     }
 
-    fn point(number: u32, age_hours: i64) -> Listed {
-        Listed {
+    fn point(number: u32, age_hours: i64) -> ListedPoint {
+        ListedPoint {
             arn: arn(number),
             status: "COMPLETED".into(),
             resource_type: "EBS".into(),
@@ -145,20 +146,20 @@ mod tests {
             point(2, 1),
             point(3, 1),
             point(4, 2),
-            Listed { status: "PARTIAL".into(), ..point(5, 1) },
-            Listed {
+            ListedPoint { status: "PARTIAL".into(), ..point(5, 1) },
+            ListedPoint {
                 arn: "arn:aws:backup:us-east-1:123456789012:recovery-point:continuous:ec2-1".into(),
                 ..point(6, 1)
             },
-            Listed { created_at: None, ..point(7, 1) },
-            Listed { arn: "not an ARN".into(), ..point(8, 1) },
-            Listed { resource_type: "S3".into(), ..point(9, 1) },
-            Listed {
+            ListedPoint { created_at: None, ..point(7, 1) },
+            ListedPoint { arn: "not an ARN".into(), ..point(8, 1) },
+            ListedPoint { resource_type: "S3".into(), ..point(9, 1) },
+            ListedPoint {
                 arn: "arn:aws:timestream:us-east-1:123456789012:database/x".into(),
                 resource_type: "Timestream".into(),
                 ..point(10, 1)
             },
-            Listed { status: "AVAILABLE".into(), resource_type: "ebs".into(), ..point(11, 49) },
+            ListedPoint { status: "AVAILABLE".into(), resource_type: "ebs".into(), ..point(11, 49) },
         ];
         let found = sort_out(points, &types(), &known, now());
         assert_eq!(found.recovery_points, 11);

@@ -1,38 +1,22 @@
-//! Batch jobs of an execution, found by the name that all of them begin with.
-
-use std::collections::BTreeSet;
+//! Jobs of AWS Batch, found by what their names begin with.
 
 use aws_sdk_batch::Client;
 use aws_sdk_batch::types::{JobStatus, JqStatus, KeyValuesPair};
-use domain::plan::Plan;
 
-use super::Turn;
-use crate::aws::Failure;
+use crate::aws::{Failure, done};
 use crate::error::Error;
 
-/// Ends all jobs; whether all have ended already.
-pub(super) async fn end(batch: &Client, plan: &Plan, turn: &mut Turn) -> bool {
-    let mut all_ended = true;
-    let queues: BTreeSet<&str> = plan.placements.iter().map(|placement| placement.job_queue.as_str()).collect();
-    for queue in queues {
-        match live(batch, queue, plan.names().prefix()).await {
-            Ok(jobs) => {
-                for (id, name) in jobs {
-                    all_ended = false;
-                    turn.note(terminate(batch, &id, &name).await);
-                    turn.remaining.push(format!("job {name} ({id})"));
-                }
-            }
-            Err(error) => {
-                all_ended = false;
-                turn.errors.push(error);
-            }
-        }
-    }
-    all_ended
+/// A job that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Job {
+    /// Batch's id.
+    pub(crate) id: String,
+    /// Its name.
+    pub(crate) name: String,
 }
 
-async fn live(batch: &Client, queue: &str, prefix: &str) -> Result<Vec<(String, String)>, Error> {
+/// The jobs of a queue that have not ended and whose names begin with `prefix`.
+pub(crate) async fn live(batch: &Client, queue: &str, prefix: &str) -> Result<Vec<Job>, Error> {
     // With a filter, jobs of every status are listed.
     let filter = KeyValuesPair::builder().name("JOB_NAME").values(format!("{prefix}*")).build();
     let mut pages = batch.list_jobs().job_queue(queue).filters(filter).into_paginator().items().send();
@@ -48,26 +32,23 @@ async fn live(batch: &Client, queue: &str, prefix: &str) -> Result<Vec<(String, 
         let is_over = matches!(job.status(), Some(JobStatus::Succeeded | JobStatus::Failed));
         // Batch compares without case, and this must not end a job of somebody else.
         if !is_over && name.starts_with(prefix) {
-            jobs.push((job.job_id().unwrap_or_default().to_owned(), name.to_owned()));
+            jobs.push(Job { id: job.job_id().unwrap_or_default().to_owned(), name: name.to_owned() });
         }
     }
     Ok(jobs)
 }
 
-/// Whether there is such a queue. A deployment that removes one waits until no job is in it, so one that is not there holds none.
+/// Whether there is such a queue. A deployment that removes one waits until no job is in it, so one that is not there
+/// holds none.
 async fn exists(batch: &Client, queue: &str) -> Result<bool, Error> {
     let result = batch.describe_job_queues().job_queues(queue).send().await;
     let output = result.map_err(|error| Failure::of(&error).during(format!("describe the job queue {queue}")))?;
     Ok(output.job_queues().iter().any(|known| known.status() != Some(&JqStatus::Deleted)))
 }
 
-async fn terminate(batch: &Client, id: &str, name: &str) -> Result<(), Error> {
-    batch
-        .terminate_job()
-        .job_id(id)
-        .reason("the export ended")
-        .send()
-        .await
-        .map(|_| ())
-        .map_err(|error| Failure::of(&error).during(format!("terminate the job {name} ({id})")))
+/// Ends a job, whether it waits or runs.
+pub(crate) async fn terminate(batch: &Client, job: &Job) -> Result<(), Error> {
+    let Job { id, name } = job;
+    let result = batch.terminate_job().job_id(id).reason("the export ended").send().await;
+    done(result).map_err(|failure| failure.during(format!("terminate the job {name} ({id})")))
 }
