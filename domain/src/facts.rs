@@ -65,8 +65,8 @@ pub struct DatabaseFacts {
     pub kms_key_id: Option<String>,
     /// Storage type of the instance.
     pub storage_type: Option<String>,
-    /// Classes of the settings in which this engine and version can be ordered, in the settings' order, each with the storage types that it
-    /// takes. Empty when nobody asked.
+    /// Classes of the settings in which this engine and version can be ordered, in the settings' order, each with the
+    /// storage types that it takes. Empty when nobody asked.
     pub orderable: Vec<Orderable>,
 }
 

@@ -1,7 +1,8 @@
 //! Failure kinds: the names by which the state machine, Batch and people tell failures apart.
 //!
-//! The name of a kind is public API: it is the `errorType` of a Lambda error, what the state machine's `Retry` and `Catch`
-//! match, and the `error` of a failed execution. The exit code is what the worker leaves with, and what Batch's retry rules match.
+//! The name of a kind is public API: it is the `errorType` of a Lambda error, what the state machine's `Retry` and
+//! `Catch` match, and the `error` of a failed execution. The exit code is what the worker leaves with, and what Batch's
+//! retry rules match.
 
 use std::fmt;
 

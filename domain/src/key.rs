@@ -141,8 +141,8 @@ fn utc(time: Timestamp, format: &str) -> String {
     time.to_zoned(TimeZone::UTC).strftime(format).to_string()
 }
 
-/// A name as one path segment: what S3 calls safe characters stays, anything else becomes `_`, and a name that would be empty
-/// or climb (`.`, `..`) is spelt out.
+/// A name as one path segment: what S3 calls safe characters stays, anything else becomes `_`, and a name that would be
+/// empty or climb (`.`, `..`) is spelt out.
 pub fn segment(name: &str) -> String {
     let safe: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).collect();

@@ -2,10 +2,10 @@
 //! whoever cleans up finds it without being told, and no two executions ever use the same.
 //!
 //! ```text
-//! exp-<20 hex>                                                the export: of the recovery point's ARN and the generation
-//! exp-<20 hex>-<6 hex><8 hex>-                                the execution: of its installation, and of itself
-//! exp-<20 hex>-<14 hex>-db | -cluster | -parquet | -table     what is made for a database or a table
-//! exp-<20 hex>-<14 hex>-<unit key>-export | -verify           a Batch job
+//! exp-<20 hex>                                               the export: of the recovery point's ARN and the generation
+//! exp-<20 hex>-<6 hex><8 hex>-                               the execution: of its installation, and of itself
+//! exp-<20 hex>-<14 hex>-db | -cluster | -parquet | -table    what is made for a database or a table
+//! exp-<20 hex>-<14 hex>-<unit key>-export | -verify          a Batch job
 //! ```
 //! An installation takes what begins so for its own, and the grants of its roles name these patterns. Keys of objects
 //! are in [`key`](crate::key), tags in [`tag`](crate::tag).
@@ -41,8 +41,8 @@ pub fn export_id(recovery_point: &RecoveryPointArn, generation: u32) -> ExportId
     id.parse().expect("the prefix and 20 hex digits are an export id")
 }
 
-/// Fourteen hex digits for an execution: those of its [`installation`], and eight that tell the executions of one export
-/// apart.
+/// Fourteen hex digits for an execution: those of its [`installation`], and eight that tell the executions of one
+/// export apart.
 pub fn short_execution(execution: &ExecutionArn) -> String {
     let arn = execution.as_str();
     format!("{}{}", installation(arn), hex_prefix(arn.as_bytes(), EXECUTION_DIGITS / 2))

@@ -1,7 +1,7 @@
 //! The plan of an export: everything that is decided before anything is created.
 //!
-//! [`Plan`] is what travels through the state machine as `$.plan`, what the claim keeps for whoever must clean up after a
-//! dead execution, and what the worker reads about the recovery point. It is made once, by
+//! [`Plan`] is what travels through the state machine as `$.plan`, what the claim keeps for whoever must clean up after
+//! a dead execution, and what the worker reads about the recovery point. It is made once, by
 //! [`planning::plan`](crate::planning::plan).
 
 use std::collections::BTreeMap;
@@ -93,7 +93,8 @@ pub struct Plan {
     pub poll_seconds: u32,
 }
 
-/// One piece of the recovery point: a volume, a database server, a table. It is restored, exported and verified by itself.
+/// One piece of the recovery point: a volume, a database server, a table. It is restored, exported and verified by
+/// itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unit {
@@ -284,8 +285,9 @@ impl Plan {
 
     /// How long to wait before look number `turn` (from 0) at something that takes time.
     ///
-    /// Waits double to a minute. A Step Functions execution may have 25,000 events and one turn takes about ten, so with
-    /// many units the waits grow further: all units together look at most a thousand times within `within_seconds`.
+    /// Waits double to a minute. A Step Functions execution may have 25,000 events and one turn takes about ten, so
+    /// with many units the waits grow further: all units together look at most a thousand times within
+    /// `within_seconds`.
     pub fn wait_seconds(&self, turn: u32, within_seconds: u32) -> u32 {
         const TURNS: u32 = 1_000;
         let doubled = self.poll_seconds.saturating_mul(1 << turn.min(6));

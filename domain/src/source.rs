@@ -1,7 +1,7 @@
 //! What a unit of an export is made of: a disk's snapshot, a database's, a table's backup.
 //!
-//! Everything that the Lambdas need to restore it and the worker needs to read it is decided by the plan and written here, so that whoever cleans
-//! up knows the names of all that may exist.
+//! Everything that the Lambdas need to restore it and the worker needs to read it is decided by the plan and written
+//! here, so that whoever cleans up knows the names of all that may exist.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -72,7 +72,8 @@ pub struct DatabaseSource {
     pub subnet_group: String,
     /// The security groups.
     pub security_groups: Vec<String>,
-    /// The parameter group that is made for it, where the engine's usual one would let the copy change before it is dumped.
+    /// The parameter group that is made for it, where the engine's usual one would let the copy change before it is
+    /// dumped.
     #[serde(default)]
     pub parameter_group: Option<ParameterGroup>,
 }

@@ -1,7 +1,8 @@
 //! `manifest.json`: what an export wrote, written last, never overwritten.
 //!
-//! It lies beside the artifacts that it describes: one for a volume, database or table, one in each volume's folder of an EC2 recovery point. A unit is
-//! exported if and only if its manifest exists. Readers must refuse a `schemaVersion` that they do not know.
+//! It lies beside the artifacts that it describes: one for a volume, database or table, one in each volume's folder of
+//! an EC2 recovery point. A unit is exported if and only if its manifest exists. Readers must refuse a `schemaVersion`
+//! that they do not know.
 
 mod count;
 mod dump;
@@ -243,11 +244,13 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// What the restored resource was used for, to be multiplied by the prices of the Region. Requests and storage are on the bill, not here.
+/// What the restored resource was used for, to be multiplied by the prices of the Region. Requests and storage are on
+/// the bill, not here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cost {
-    /// Size of the restored volume, or of the database's storage, times the time from its creation to the end of the export.
+    /// Size of the restored volume, or of the database's storage, times the time from its creation to the end of the
+    /// export.
     pub volume_gib_hours: f64,
     /// Hours that a restored database instance was there.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -269,7 +272,8 @@ pub enum InvalidManifest {
     Malformed(String),
     /// Written by a newer tool.
     #[error(
-        "the manifest has schema version {0}, and this tool knows {SCHEMA_VERSION}: use the version that wrote it, or a newer one"
+        "the manifest has schema version {0}, and this tool knows {SCHEMA_VERSION}: use the version that wrote it, or \
+         a newer one"
     )]
     UnknownSchema(u64),
     /// Says things that cannot be true together.
@@ -300,8 +304,8 @@ impl Manifest {
         json
     }
 
-    /// Where a copied bucket begins, when the manifest lies in `directory`, and the prefix of the manifest within it: its keys are paths
-    /// below that root. An export to `file://` is its own root, with the prefix `""`.
+    /// Where a copied bucket begins, when the manifest lies in `directory`, and the prefix of the manifest within it:
+    /// its keys are paths below that root. An export to `file://` is its own root, with the prefix `""`.
     pub fn root_of<'a>(&self, directory: &'a Path) -> (&'a Path, &str) {
         let of_artifact = self.artifacts.first().and_then(|artifact| artifact.key.strip_suffix(artifact.name.as_str()));
         let of_native = self.native.as_ref().and_then(|native| native.listing.key.strip_suffix(NATIVE_LISTING));

@@ -93,8 +93,8 @@ fn unsupported(arn: &RecoveryPointArn, engine: &str) -> String {
         _ => "no tool of it is known here",
     };
     format!(
-        "{arn} is a snapshot of {engine}, which this version cannot export ({needed}): it exports postgres, mysql, mariadb, \
-         aurora-postgresql and aurora-mysql; the recovery point is kept"
+        "{arn} is a snapshot of {engine}, which this version cannot export ({needed}): it exports postgres, mysql, \
+         mariadb, aurora-postgresql and aurora-mysql; the recovery point is kept"
     )
 }
 
@@ -145,8 +145,9 @@ fn dump(
         return refuse(
             Kind::InvalidSettings,
             format!(
-                "no instance class for {arn}: {engine} {} can be ordered in none of {}; set DATABASE_INSTANCE_CLASSES to one \
-                 that it has (aws rds describe-orderable-db-instance-options --engine {engine} --engine-version {})",
+                "no instance class for {arn}: {engine} {} can be ordered in none of {}; set DATABASE_INSTANCE_CLASSES \
+                 to one that it has (aws rds describe-orderable-db-instance-options --engine {engine} --engine-version \
+                 {})",
                 facts.engine_version,
                 options.instance_classes.join(", "),
                 facts.engine_version

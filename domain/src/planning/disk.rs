@@ -114,8 +114,8 @@ fn check_snapshot(arn: &RecoveryPointArn, snapshot: &SnapshotFacts) -> Result<()
             Kind::RecoveryPointArchived,
             format!(
                 "the snapshot {id} of {arn} lies in the archive tier: restore it first (aws ec2 restore-snapshot-tier \
-                 --snapshot-id {id} --temporary-restore-days 7), wait until its storage tier is standard, then start the \
-                 export again"
+                 --snapshot-id {id} --temporary-restore-days 7), wait until its storage tier is standard, then start \
+                 the export again"
             ),
         );
     }

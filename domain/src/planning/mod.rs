@@ -119,8 +119,8 @@ pub fn plan(
         return refuse(
             Kind::DeletionRefused,
             format!(
-                "deletion of {arn} is on, and its live table is to be exported (DYNAMODB_NATIVE is pitr), which is not the backup: set \
-                 DYNAMODB_NATIVE to backup, or DELETE_RECOVERY_POINT to false"
+                "deletion of {arn} is on, and its live table is to be exported (DYNAMODB_NATIVE is pitr), which is not \
+                 the backup: set DYNAMODB_NATIVE to backup, or DELETE_RECOVERY_POINT to false"
             ),
         );
     }
@@ -221,8 +221,8 @@ fn check_usable(request: &ExportRequest, facts: &Facts) -> Result<(), Refusal> {
         return refuse(
             Kind::RecoveryPointNotUsable,
             format!(
-                "{arn} in vault {} has status {} ({why}): only COMPLETED and AVAILABLE recovery points can be exported; \
-                 wait for the backup to finish, or choose another",
+                "{arn} in vault {} has status {} ({why}): only COMPLETED and AVAILABLE recovery points can be \
+                 exported; wait for the backup to finish, or choose another",
                 facts.vault_name, facts.status
             ),
         );
@@ -238,8 +238,8 @@ fn check_deletion(arn: &RecoveryPointArn, settings: &Settings) -> Result<(), Ref
         return refuse(
             Kind::InvalidSettings,
             format!(
-                "deletion of {arn} is on and verification is off: a recovery point is deleted only after its export was \
-                 verified; set VERIFY to readback or checksum, or DELETE_RECOVERY_POINT to false"
+                "deletion of {arn} is on and verification is off: a recovery point is deleted only after its export \
+                 was verified; set VERIFY to readback or checksum, or DELETE_RECOVERY_POINT to false"
             ),
         );
     }

@@ -25,8 +25,8 @@ pub(super) fn piece(
                 return refuse(
                     Kind::InvalidSettings,
                     format!(
-                        "{arn} can be restored by AWS Backup alone, which needs a role: set RESTORE_JOB_ROLE_ARN, which \
-                         `cdk deploy` does when resourceTypes names DynamoDB"
+                        "{arn} can be restored by AWS Backup alone, which needs a role: set RESTORE_JOB_ROLE_ARN, \
+                         which `cdk deploy` does when resourceTypes names DynamoDB"
                     ),
                 );
             }

@@ -1,4 +1,5 @@
-//! How databases and tables are planned: by which method, under which names, and what is refused before anything is created.
+//! How databases and tables are planned: by which method, under which names, and what is refused before anything is
+//! created.
 
 use std::collections::BTreeMap;
 

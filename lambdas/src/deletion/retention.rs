@@ -1,4 +1,5 @@
-//! Recovery points that are kept although their exports are verified: without the tag, or among the last of their resource.
+//! Recovery points that are kept although their exports are verified: without the tag, or among the last of their
+//! resource.
 
 use domain::arn::RecoveryPointArn;
 use domain::facts::is_usable;
@@ -30,8 +31,8 @@ pub(super) async fn reason(
     Ok((others < minimum).then(|| {
         let point = &plan.recovery_point;
         format!(
-            "{} is kept: the vault {} would hold {others} other recovery points of {}, and MINIMUM_RECOVERY_POINTS is {minimum}; \
-             those that are being exported do not count",
+            "{} is kept: the vault {} would hold {others} other recovery points of {}, and MINIMUM_RECOVERY_POINTS is \
+             {minimum}; those that are being exported do not count",
             point.arn, point.vault_name, point.resource_arn
         )
     }))
@@ -48,8 +49,9 @@ fn untagged(plan: &Plan) -> Option<String> {
 
 /// How many other usable recovery points of the resource the vault holds; counted no further than `enough`.
 ///
-/// One that has a claim, of whatever generation, may be about to go as well: two exports that end together would each count the other. The
-/// claims are read first, because a claim is released only after its recovery point is gone or kept.
+/// One that has a claim, of whatever generation, may be about to go as well: two exports that end together would each
+/// count the other. The claims are read first, because a claim is released only after its recovery point is gone or
+/// kept.
 async fn others(backup: &aws_sdk_backup::Client, bucket: &Bucket, plan: &Plan, enough: u32) -> Result<u32, Error> {
     let mut claimed: Vec<RecoveryPointArn> = Vec::new();
     for listed in bucket.list(CLAIMS).await? {
