@@ -78,7 +78,7 @@ pub struct DatabaseArgs {
     pub port: Option<u16>,
     /// postgres, mysql, mariadb, aurora-postgresql or aurora-mysql. With --plan, the plan says it.
     #[arg(long, value_name = "NAME", conflicts_with = "plan", required_unless_present = "plan")]
-    pub engine: Option<domain::source::Engine>,
+    pub engine: Option<domain::engine::Engine>,
     /// The user, who must be able to read everything. With --plan, the plan says it.
     #[arg(long, value_name = "NAME", conflicts_with = "plan", required_unless_present = "plan")]
     pub user: Option<String>,

@@ -14,9 +14,10 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use disk::{failure, log, report, run, worker};
+use domain::engine::Engine;
 use domain::manifest::{DumpContent, Manifest, Method};
 use domain::plan::Restored;
-use domain::source::{DatabaseSource, Engine, SnapshotKind, Source};
+use domain::source::{DatabaseSource, SnapshotKind, Source};
 use fake::{BUCKET, Fake, Fault, OWNER, When};
 use planned::{PREFIX, claim, plan};
 use server::{PASSWORD, Server, succeed};

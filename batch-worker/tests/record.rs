@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use disk::{failure, report, run};
+use domain::engine::Engine;
 use domain::manifest::{Manifest, NativeObject, Origin};
 use domain::plan::{Plan, Restored, VerifyMode};
-use domain::source::{Engine, SnapshotExportSource, Source, TableFormat, TableOrigin, TableSource};
+use domain::source::{SnapshotExportSource, Source, TableFormat, TableOrigin, TableSource};
 use fake::{BUCKET, Fake, OWNER};
 use md5::Digest as _;
 use planned::{PREFIX, claim, plan};

@@ -1,7 +1,7 @@
 //! Recovery point ARNs of every service that AWS Backup protects, parsed to a typed value.
 //!
-//! Shapes: <https://docs.aws.amazon.com/aws-backup/latest/devguide/recovery-points.html>. An ARN of a form that is not known
-//! is kept as [`RecoveryPointKind::Unknown`], so that the refusal can name it.
+//! Shapes: <https://docs.aws.amazon.com/aws-backup/latest/devguide/recovery-points.html>. An ARN of a form that is not
+//! known is kept as [`RecoveryPointKind::Unknown`], so that the refusal can name it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -269,7 +269,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_prints_as_it_was(text in "arn:aws(-cn|-us-gov)?:[a-z0-9]{2,9}:[a-z]{2}-[a-z]{4,9}-[1-9]:([0-9]{12})?:[a-zA-Z0-9:/_.-]{1,40}") {
+        fn what_parses_prints_as_it_was(
+            text in "arn:aws(-cn|-us-gov)?:[a-z0-9]{2,9}:[a-z]{2}-[a-z]{4,9}-[1-9]:([0-9]{12})?:[a-zA-Z0-9:/_.-]{1,40}"
+        ) {
             if let Ok(arn) = text.parse::<RecoveryPointArn>() {
                 prop_assert_eq!(arn.to_string(), text);
             }

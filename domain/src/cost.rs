@@ -1,12 +1,13 @@
 //! What an export costs, about: what its manifests measured, at list prices.
 //!
-//! An estimate for a dashboard, not a bill: it knows the prices of one Region and of one kind of instance, and neither S3 requests
-//! and storage, nor KMS, nor provisioned IOPS, throughput and initialization, nor the verification.
+//! An estimate for a dashboard, not a bill: it knows the prices of one Region and of one kind of instance, and neither
+//! S3 requests and storage, nor KMS, nor provisioned IOPS, throughput and initialization, nor the verification.
 
 use crate::manifest::Manifest;
 use crate::plan::VolumeOptions;
 
-/// List prices in us-east-1 in US dollars, as of 2026. Today's: <https://aws.amazon.com/ebs/pricing/>, <https://aws.amazon.com/ec2/pricing/on-demand/>.
+/// List prices in us-east-1 in US dollars, as of 2026. Today's: <https://aws.amazon.com/ebs/pricing/>,
+/// <https://aws.amazon.com/ec2/pricing/on-demand/>.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prices {
     /// A GiB of gp3 for a month.
@@ -25,7 +26,8 @@ pub const PRICES: Prices = Prices { gp3_gib_month: 0.08, gp2_gib_month: 0.10, io
 /// EBS charges by the second for months of thirty days.
 const HOURS_PER_MONTH: f64 = 720.0;
 
-/// Restored volumes and workers of one export, in US dollars. A manifest without measurements counts from the begin of its reading to the end.
+/// Restored volumes and workers of one export, in US dollars. A manifest without measurements counts from the begin of
+/// its reading to the end.
 pub fn estimate_usd(manifests: &[Manifest], options: &VolumeOptions, prices: &Prices) -> f64 {
     let gib_month = match options.volume_type.as_str() {
         "gp3" => prices.gp3_gib_month,

@@ -165,7 +165,8 @@ mod tests {
             "version": "0", "source": "aws.backup", "detail-type": "Backup Job State Change", "resources": [ARN],
             "detail": {
                 "backupJobId": "1", "backupVaultName": "Default", "resourceType": "EBS", "state": state,
-                "backupSizeInBytes": "8589934592", "backupVaultArn": "arn:aws:backup:us-east-1:123456789012:backup-vault:Default"
+                "backupSizeInBytes": "8589934592",
+                "backupVaultArn": "arn:aws:backup:us-east-1:123456789012:backup-vault:Default"
             }
         })
     }
@@ -230,7 +231,10 @@ mod tests {
             (json!({"detail-type": "Backup Job State Change", "detail": {"state": "COMPLETED"}}), "resources"),
             (json!({"detail-type": "Backup Job State Change", "detail": {}}), "no state"),
             (
-                json!({"detail-type": "Copy Job State Change", "detail": {"state": "COMPLETED", "destinationRecoveryPointArn": {}}}),
+                json!({
+                    "detail-type": "Copy Job State Change",
+                    "detail": {"state": "COMPLETED", "destinationRecoveryPointArn": {}}
+                }),
                 "destinationRecoveryPointArn",
             ),
         ] {

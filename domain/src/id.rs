@@ -1,12 +1,10 @@
-//! Identifiers: AWS's own and those derived from them. Each is a validated string that never changes its spelling.
+//! Identifiers: AWS's own and our export's. Each is a validated string that never changes its spelling. How an export
+//! gets its id is in [`name`](crate::name).
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
-use crate::arn::RecoveryPointArn;
 
 /// A string that is not a well-formed identifier of the named kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -146,36 +144,11 @@ identifier!(
     ExportId, "an export id such as exp-0123456789abcdef0123", |v| v.len() == 24 && prefixed_hex(v, "exp-")
 );
 
-impl ExportId {
-    /// The id of an export of `recovery_point`. Generation 0 is what events and ordinary starts use; a person who
-    /// wants the same recovery point exported anew gives a higher one.
-    pub fn derive(recovery_point: &RecoveryPointArn, generation: u32) -> Self {
-        let seed = match generation {
-            0 => recovery_point.to_string(),
-            n => format!("{recovery_point}#{n}"),
-        };
-        Self(format!("exp-{}", hex_prefix(seed.as_bytes(), 10)))
-    }
-}
-
 impl ExecutionArn {
-    /// Fourteen hex digits for names: six of the installation ([`installation`]), eight that tell the executions of one export apart.
-    pub fn short(&self) -> String {
-        format!("{}{}", installation(&self.0), hex_prefix(self.0.as_bytes(), 4))
-    }
-
     /// The name part of the ARN.
     pub fn name(&self) -> &str {
         self.0.rsplit(':').next().unwrap_or_default()
     }
-}
-
-/// Six hex digits by which the names of one installation's resources are told from another's in the same account. `arn` is that of its state
-/// machine, or of one of its executions.
-pub fn installation(arn: &str) -> String {
-    let parts: Vec<&str> = arn.splitn(8, ':').collect();
-    let part = |number: usize| parts.get(number).copied().unwrap_or_default();
-    hex_prefix(format!("{}:{}:{}", part(3), part(4), part(6)).as_bytes(), 3)
 }
 
 impl VolumeId {
@@ -188,14 +161,6 @@ impl VolumeId {
     pub fn is_placeholder(&self) -> bool {
         self.0 == "vol-ffffffff"
     }
-}
-
-pub(crate) fn hex_prefix(data: &[u8], bytes: usize) -> String {
-    use fmt::Write as _;
-    Sha256::digest(data).iter().take(bytes).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]
@@ -214,14 +179,6 @@ mod tests {
     }
 
     #[test]
-    fn the_export_id_depends_on_arn_and_generation_alone() {
-        let arn: RecoveryPointArn = "arn:aws:ec2:us-east-1::snapshot/snap-0123456789abcdef0".parse().unwrap();
-        assert_eq!(ExportId::derive(&arn, 0), ExportId::derive(&arn, 0));
-        assert_ne!(ExportId::derive(&arn, 0), ExportId::derive(&arn, 1));
-        assert_eq!(ExportId::derive(&arn, 0).to_string().parse(), Ok(ExportId::derive(&arn, 0)));
-    }
-
-    #[test]
     fn the_nvme_serial_has_no_dash() {
         let volume: VolumeId = "vol-0123456789abcdef0".parse().unwrap();
         assert_eq!(volume.nvme_serial(), "vol0123456789abcdef0");
@@ -232,10 +189,6 @@ mod tests {
         let arn = "arn:aws-cn:states:cn-north-1:123456789012:execution:export:run-1";
         let execution: ExecutionArn = arn.parse().unwrap();
         assert_eq!(execution.name(), "run-1");
-        assert_eq!(execution.short().len(), 14);
-        let of =
-            |machine: &str| installation(&format!("arn:aws-cn:states:cn-north-1:123456789012:stateMachine:{machine}"));
-        assert!(execution.short().starts_with(&of("export")) && !execution.short().starts_with(&of("export-2")));
         assert!("arn:aws:states:us-east-1:123456789012:stateMachine:export".parse::<ExecutionArn>().is_err());
     }
 }

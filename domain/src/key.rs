@@ -141,8 +141,8 @@ fn utc(time: Timestamp, format: &str) -> String {
     time.to_zoned(TimeZone::UTC).strftime(format).to_string()
 }
 
-/// A name as one path segment: what S3 calls safe characters stays, anything else becomes `_`, and a name that would be empty
-/// or climb (`.`, `..`) is spelt out.
+/// A name as one path segment: what S3 calls safe characters stays, anything else becomes `_`, and a name that would be
+/// empty or climb (`.`, `..`) is spelt out.
 pub fn segment(name: &str) -> String {
     let safe: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).collect();
@@ -152,12 +152,13 @@ pub fn segment(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name;
     use proptest::prelude::*;
 
     fn with_subject<T>(generation: u32, check: impl FnOnce(&Subject<'_>) -> T) -> T {
         let recovery_point: RecoveryPointArn =
             "arn:aws:ec2:us-east-1::snapshot/snap-0123456789abcdef0".parse().unwrap();
-        let export_id = ExportId::derive(&recovery_point, generation);
+        let export_id = name::export_id(&recovery_point, generation);
         check(&Subject {
             export_id: &export_id,
             recovery_point: &recovery_point,

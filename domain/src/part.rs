@@ -30,9 +30,9 @@ pub struct TooLarge {
 
 /// How large each part of an upload is.
 ///
-/// The first 8,000 parts hold what the size of the source leads to expect. A filesystem can hold more than its device: reflinks
-/// and snapshots are stored once and archived as often as they are seen. So the parts after those double
-/// every 250, which carries a stream to thirteen times its planned size.
+/// The first 8,000 parts hold what the size of the source leads to expect. A filesystem can hold more than its device:
+/// reflinks and snapshots are stored once and archived as often as they are seen. So the parts after those double every
+/// 250, which carries a stream to thirteen times its planned size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartPlan {
     base_bytes: u64,

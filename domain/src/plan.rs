@@ -1,15 +1,17 @@
 //! The plan of an export: everything that is decided before anything is created.
 //!
-//! [`Plan`] is what travels through the state machine as `$.plan`, what the claim keeps for whoever must clean up after a
-//! dead execution, and what the worker reads about the recovery point. It is made once, by [`planning::plan`.
+//! [`Plan`] is what travels through the state machine as `$.plan`, what the claim keeps for whoever must clean up after
+//! a dead execution, and what the worker reads about the recovery point. It is made once, by
+//! [`planning::plan`](crate::planning::plan).
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, AvailabilityZone, BucketName, ExecutionArn, ExportId, VolumeId, hex_prefix};
+use crate::id::{AccountId, AvailabilityZone, BucketName, ExecutionArn, ExportId, VolumeId};
 use crate::key::{MANIFEST, Prefix};
+use crate::name::{self, Names};
 use crate::recovery_point::RecoveryPoint;
 use crate::source::Source;
 
@@ -91,7 +93,8 @@ pub struct Plan {
     pub poll_seconds: u32,
 }
 
-/// One piece of the recovery point: a volume, a database server, a table. It is restored, exported and verified by itself.
+/// One piece of the recovery point: a volume, a database server, a table. It is restored, exported and verified by
+/// itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unit {
@@ -214,37 +217,20 @@ pub enum Restored {
     },
 }
 
-/// What all names of one execution's work on an export begin with: Batch jobs are found by it.
-pub fn job_name_prefix(export_id: &ExportId, execution: &ExecutionArn) -> String {
-    format!("{export_id}-{}-", execution.short())
-}
-
-/// Whose a name is that begins as [`job_name_prefix`] makes it: the export, and the installation
-/// ([`installation`](crate::id::installation)).
-pub fn owner_of_name(name: &str) -> Option<(ExportId, &str)> {
-    const EXPORT_ID: usize = "exp-".len() + 20;
-    let (export, rest) = name.split_at_checked(EXPORT_ID)?;
-    let execution = rest.strip_prefix('-')?.split('-').next()?;
-    let installation = execution.get(..6).filter(|_| execution.len() == 14)?;
-    Some((export.parse().ok()?, installation))
-}
-
 impl Plan {
     /// The unit of that key.
     pub fn unit(&self, key: &str) -> Option<&Unit> {
         self.units.iter().find(|unit| unit.key == key)
     }
 
-    /// What the names of this execution's Batch jobs begin with.
-    pub fn job_name_prefix(&self) -> String {
-        job_name_prefix(&self.export_id, &self.execution)
+    /// The names of what this execution makes.
+    pub fn names(&self) -> Names {
+        Names::new(&self.export_id, &self.execution)
     }
 
-    /// The token that makes a creating call idempotent: a retry within the execution reuses it, another execution, unit or zone
-    /// has another. EC2 takes up to 64 ASCII characters, DynamoDB 36 and more.
+    /// The [token](name::client_token) of a call that makes something for `unit` in a zone.
     pub fn client_token(&self, unit: &Unit, zone: &str) -> String {
-        let seed = format!("{}\n{}\n{}\n{zone}", self.export_id, self.execution, unit.key);
-        format!("backup-export-{}", hex_prefix(seed.as_bytes(), 20))
+        name::client_token(&self.export_id, &self.execution, &unit.key, zone)
     }
 
     /// The worker's arguments that export `unit` from what `restored` made of it.
@@ -299,8 +285,9 @@ impl Plan {
 
     /// How long to wait before look number `turn` (from 0) at something that takes time.
     ///
-    /// Waits double to a minute. A Step Functions execution may have 25,000 events and one turn takes about ten, so with
-    /// many units the waits grow further: all units together look at most a thousand times within `within_seconds`.
+    /// Waits double to a minute. A Step Functions execution may have 25,000 events and one turn takes about ten, so
+    /// with many units the waits grow further: all units together look at most a thousand times within
+    /// `within_seconds`.
     pub fn wait_seconds(&self, turn: u32, within_seconds: u32) -> u32 {
         const TURNS: u32 = 1_000;
         let doubled = self.poll_seconds.saturating_mul(1 << turn.min(6));

@@ -1,14 +1,12 @@
 //! What a unit of an export is made of: a disk's snapshot, a database's, a table's backup.
 //!
-//! Everything that the Lambdas need to restore it and the worker needs to read it is decided by the plan and written here, so that whoever cleans
-//! up knows the names of all that may exist.
-
-use std::fmt;
-use std::str::FromStr;
+//! Everything that the Lambdas need to restore it and the worker needs to read it is decided by the plan and written
+//! here, so that whoever cleans up knows the names of all that may exist.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::Engine;
 use crate::id::SnapshotId;
 
 /// What a unit is made of, and how it becomes files.
@@ -74,7 +72,8 @@ pub struct DatabaseSource {
     pub subnet_group: String,
     /// The security groups.
     pub security_groups: Vec<String>,
-    /// The parameter group that is made for it, where the engine's usual one would let the copy change before it is dumped.
+    /// The parameter group that is made for it, where the engine's usual one would let the copy change before it is
+    /// dumped.
     #[serde(default)]
     pub parameter_group: Option<ParameterGroup>,
 }
@@ -184,103 +183,6 @@ pub enum SnapshotKind {
     AuroraCluster,
 }
 
-/// A database engine, as RDS names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Engine {
-    /// `postgres`.
-    Postgres,
-    /// `mysql`.
-    Mysql,
-    /// `mariadb`.
-    Mariadb,
-    /// `aurora-postgresql`.
-    AuroraPostgresql,
-    /// `aurora-mysql`.
-    AuroraMysql,
-}
-
-/// An engine whose databases are neither dumped nor exported here.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is not an engine that can be exported: postgres, mysql, mariadb, aurora-postgresql and aurora-mysql are"
-)]
-pub struct UnknownEngine(pub String);
-
-/// The tools and the dialect that an engine has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// `pg_dump`.
-    Postgresql,
-    /// `mariadb-dump`.
-    Mysql,
-}
-
-impl Engine {
-    /// Every engine.
-    pub const ALL: [Self; 5] = [Self::Postgres, Self::Mysql, Self::Mariadb, Self::AuroraPostgresql, Self::AuroraMysql];
-
-    /// RDS's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgres",
-            Self::Mysql => "mysql",
-            Self::Mariadb => "mariadb",
-            Self::AuroraPostgresql => "aurora-postgresql",
-            Self::AuroraMysql => "aurora-mysql",
-        }
-    }
-
-    /// The tools that dump it.
-    pub const fn dialect(self) -> Dialect {
-        match self {
-            Self::Postgres | Self::AuroraPostgresql => Dialect::Postgresql,
-            Self::Mysql | Self::Mariadb | Self::AuroraMysql => Dialect::Mysql,
-        }
-    }
-
-    /// Whether it is one of Aurora's, whose instances live in clusters.
-    pub const fn is_aurora(self) -> bool {
-        matches!(self, Self::AuroraPostgresql | Self::AuroraMysql)
-    }
-
-    /// The port that is asked for, whatever the original had.
-    pub const fn port(self) -> u16 {
-        match self.dialect() {
-            Dialect::Postgresql => 5432,
-            Dialect::Mysql => 3306,
-        }
-    }
-}
-
-impl fmt::Display for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Engine {
-    type Err = UnknownEngine;
-
-    fn from_str(name: &str) -> Result<Self, UnknownEngine> {
-        Self::ALL.into_iter().find(|engine| engine.name() == name).ok_or_else(|| UnknownEngine(name.to_owned()))
-    }
-}
-
-impl TryFrom<String> for Engine {
-    type Error = UnknownEngine;
-
-    fn try_from(name: String) -> Result<Self, UnknownEngine> {
-        name.parse()
-    }
-}
-
-impl From<Engine> for String {
-    fn from(engine: Engine) -> Self {
-        engine.name().to_owned()
-    }
-}
-
 impl Source {
     /// How many bytes there are to read, as far as AWS tells.
     pub fn size_bytes(&self) -> u64 {
@@ -348,15 +250,6 @@ fn gib(number: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn engines_have_the_names_of_rds() {
-        for engine in Engine::ALL {
-            assert_eq!(engine.name().parse(), Ok(engine));
-            assert_eq!(serde_json::to_string(&engine).unwrap(), format!("{:?}", engine.name()));
-        }
-        assert!("oracle-ee".parse::<Engine>().unwrap_err().to_string().contains("oracle-ee"));
-    }
 
     #[test]
     fn what_is_exported_of_a_backup_is_its_own_table() {

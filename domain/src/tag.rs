@@ -3,12 +3,14 @@
 
 /// Tag key whose value is the [`ExportId`](crate::id::ExportId).
 pub const EXPORT_ID: &str = "backup-export:export-id";
-/// Tag key whose value is the [`ExecutionArn`](crate::id::ExecutionArn): two executions never clean up each other's resources.
+/// Tag key whose value is the [`ExecutionArn`](crate::id::ExecutionArn): two executions never clean up each other's
+/// resources.
 pub const EXECUTION: &str = "backup-export:execution";
 /// Tag key whose value names the volume, database or table within the export.
 pub const VOLUME_KEY: &str = "backup-export:volume-key";
 
-/// Tag key by which the owner of a database chooses its method: `dump`, `parquet` or `auto`. AWS Backup copies it from the resource to the recovery point.
+/// Tag key by which the owner of a database chooses its method: `dump`, `parquet` or `auto`. AWS Backup copies it from
+/// the resource to the recovery point.
 pub const METHOD: &str = "backup-export:method";
 
 /// What all our keys begin with.

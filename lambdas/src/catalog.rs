@@ -1,6 +1,7 @@
 //! Entering a finished export: its row in the catalog and the pointer to the newest.
 //!
-//! Done before the recovery point is deleted and again at the conclusion, each time from what the manifests say. A row only ever learns more.
+//! Done before the recovery point is deleted and again at the conclusion, each time from what the manifests say. A row
+//! only ever learns more.
 
 use domain::conclusion::{CatalogRow, Fate, Latest};
 use domain::failure::{Kind, chain};

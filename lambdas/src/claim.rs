@@ -65,7 +65,8 @@ pub async fn release(bucket: &Bucket, key: &str, execution: &ExecutionArn) -> Re
             Some((claim, etag)) if claim.execution == *execution => etag,
             Some(_) | None => return Ok(()),
         };
-        // `false` says that what was read is not what is there: gone, replaced, or written again by a late retry of our own.
+        // `false` says that what was read is not what is there: gone, replaced, or written again by a late retry of our
+        // own.
         if bucket.delete(key, &etag).await? {
             return Ok(());
         }

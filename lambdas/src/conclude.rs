@@ -1,7 +1,7 @@
 //! The conclude Lambda: the last word of an execution.
 //!
-//! What was exported and verified enters the catalog, whatever came after it. The claim is given back only when nothing is
-//! left to clean up, because it is how the reaper finds what is.
+//! What was exported and verified enters the catalog, whatever came after it. The claim is given back only when nothing
+//! is left to clean up, because it is how the reaper finds what is.
 
 use domain::conclusion::{CatalogRow, Fate};
 use domain::cost::{self, PRICES};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::bucket::Bucket;
 use crate::catalog::Entry;
-use crate::cleanup::{self, Cleanup};
+use crate::cleanup::{self, Cleanup, CleanupState};
 use crate::deletion::Deletion;
 use crate::error::Error;
 use crate::metric::{Emitter, Metric};
@@ -23,7 +23,7 @@ use crate::{catalog, cause, claim};
 /// What the state machine passes.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Request {
+pub struct ConclusionRequest {
     /// The execution.
     pub execution: ExecutionArn,
     /// What was decided; absent when planning failed.
@@ -45,7 +45,7 @@ pub struct Request {
 #[serde(rename_all = "camelCase")]
 pub struct Conclusion {
     /// How it ended.
-    pub state: State,
+    pub state: ConclusionState,
     /// The export, where there was a plan.
     pub export_id: Option<ExportId>,
     /// The row in the catalog, where there is one.
@@ -65,7 +65,7 @@ pub struct Conclusion {
 /// How an execution ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum ConclusionState {
     /// All that was asked for was done.
     Exported,
     /// Something was not.
@@ -76,7 +76,7 @@ pub enum State {
 pub async fn run(
     s3: &aws_sdk_s3::Client,
     emitter: &Emitter,
-    request: Request,
+    request: ConclusionRequest,
     now: Timestamp,
 ) -> Result<Conclusion, Error> {
     let execution = request.execution.clone();
@@ -89,7 +89,7 @@ pub async fn run(
             (conclusion, metrics)
         }
         Some(Decision::Skip { .. } | Decision::Clean { .. }) | None => {
-            (Conclusion::failed(None, failure), metrics(State::Failed, None, now))
+            (Conclusion::failed(None, failure), metrics(ConclusionState::Failed, None, now))
         }
     };
     emitter.emit(execution.as_str(), now, &metrics);
@@ -99,7 +99,7 @@ pub async fn run(
 async fn of_plan(
     s3: &aws_sdk_s3::Client,
     plan: &Plan,
-    request: Request,
+    request: ConclusionRequest,
     failure: Option<Failure>,
     now: Timestamp,
 ) -> Result<(Conclusion, Option<Entry>), Error> {
@@ -107,7 +107,7 @@ async fn of_plan(
     let fate = request.deletion.map_or(Fate::Untouched, Deletion::fate);
     let entry = if request.exported { Some(catalog::enter(&bucket, plan, &fate, now).await?) } else { None };
     let is_clean = request.cleanup_failure.is_none()
-        && request.cleanup.as_ref().is_some_and(|cleanup| cleanup.state == cleanup::State::Done);
+        && request.cleanup.as_ref().is_some_and(|cleanup| cleanup.state == CleanupState::Done);
     if is_clean {
         claim::release(&bucket, &plan.claim_key, &plan.execution).await?;
     }
@@ -117,10 +117,12 @@ async fn of_plan(
 }
 
 /// Both counts are told each time, so that a day without failures is a zero and not a gap.
-fn metrics(state: State, entered: Option<(&Plan, &Entry)>, now: Timestamp) -> Vec<Metric> {
+fn metrics(state: ConclusionState, entered: Option<(&Plan, &Entry)>, now: Timestamp) -> Vec<Metric> {
     let is = |other| usize::from(state == other);
-    let mut metrics =
-        vec![Metric::count("Exports", is(State::Exported)), Metric::count("FailedExports", is(State::Failed))];
+    let mut metrics = vec![
+        Metric::count("Exports", is(ConclusionState::Exported)),
+        Metric::count("FailedExports", is(ConclusionState::Failed)),
+    ];
     if let Some((plan, Entry { row, manifests })) = entered {
         metrics.extend([
             Metric::bytes("ArchiveBytes", row.bytes),
@@ -132,13 +134,13 @@ fn metrics(state: State, entered: Option<(&Plan, &Entry)>, now: Timestamp) -> Ve
     metrics
 }
 
-fn first_failure(request: &Request) -> Option<Failure> {
+fn first_failure(request: &ConclusionRequest) -> Option<Failure> {
     let caught = request.failure.as_ref()?;
     let told = request.cleanup.as_ref().and_then(|cleanup| cleanup.failure.clone());
     Some(told.unwrap_or_else(|| {
         let plan = match &request.plan {
             Some(Decision::Export(plan)) => Some(&**plan),
-            _ => None,
+            Some(Decision::Skip { .. } | Decision::Clean { .. }) | None => None,
         };
         cause::explain(plan, caught, &BTreeMap::new())
     }))
@@ -175,7 +177,7 @@ fn conclusion(
         failure.cause = format!("{}; the export itself is complete and verified: {}", failure.cause, plan.catalog_key);
     }
     Conclusion {
-        state: if failure.is_none() { State::Exported } else { State::Failed },
+        state: if failure.is_none() { ConclusionState::Exported } else { ConclusionState::Failed },
         export_id: Some(plan.export_id.clone()),
         catalog_key: row.map(|_| plan.catalog_key.clone()),
         bytes: row.map_or(0, |row| row.bytes),
@@ -192,7 +194,7 @@ fn conclusion(
 impl Conclusion {
     fn failed(export_id: Option<ExportId>, failure: Option<Failure>) -> Self {
         Self {
-            state: State::Failed,
+            state: ConclusionState::Failed,
             export_id,
             catalog_key: None,
             manifests: Vec::new(),

@@ -1,11 +1,13 @@
-//! Which environment variables each binary reads, found by letting it read: what a deployment gives must be what is asked for.
+//! Which environment variables each binary reads, found by letting it read: what a deployment gives must be what is
+//! asked for.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use domain::settings::{InvalidSettings, Settings};
 
-use crate::{reaper, reconciler};
+use crate::reaper::ReaperSettings;
+use crate::reconciler::ReconcilerSettings;
 
 /// All Lambdas, by the names of their binaries.
 pub const BINARIES: [&str; 8] =
@@ -26,8 +28,8 @@ type Read = fn(&dyn Fn(&str) -> Option<String>) -> Option<InvalidSettings>;
 pub fn variables(binary: &str) -> Option<Variables> {
     let read: Read = match binary {
         "plan" => |lookup| Settings::read(lookup).err(),
-        "reaper" => |lookup| reaper::Settings::read(lookup).err(),
-        "reconciler" => |lookup| reconciler::Settings::read(lookup).err(),
+        "reaper" => |lookup| ReaperSettings::read(lookup).err(),
+        "reconciler" => |lookup| ReconcilerSettings::read(lookup).err(),
         _ => return BINARIES.contains(&binary).then(Variables::default),
     };
     let asked = RefCell::new(BTreeSet::new());

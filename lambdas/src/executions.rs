@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::aws::Failure;
 use crate::error::Error;
 
-/// How long Step Functions may take to know an execution that it has begun, with a wide margin. `DescribeExecution` is eventually consistent.
+/// How long Step Functions may take to know an execution that it has begun, with a wide margin. `DescribeExecution` is
+/// eventually consistent.
 const SETTLED: SignedDuration = SignedDuration::from_mins(10);
 
 /// What has become of an execution.
@@ -21,8 +22,8 @@ pub enum Life {
     Ended(Option<Timestamp>),
 }
 
-/// Whether `execution`, which was at work at `seen_at`, still runs. Its history is kept for ninety days: one that is not known any more ended long ago. One that
-/// is not known *yet* must not be taken for dead.
+/// Whether `execution`, which was at work at `seen_at`, still runs. Its history is kept for ninety days: one that is
+/// not known any more ended long ago. One that is not known *yet* must not be taken for dead.
 pub async fn life(
     client: &Client,
     execution: &ExecutionArn,

@@ -1,7 +1,9 @@
-//! Metrics in CloudWatch's embedded metric format: a line of JSON on standard output, which CloudWatch Logs turns into metrics.
+//! Metrics in CloudWatch's embedded metric format: a line of JSON on standard output, which CloudWatch Logs turns into
+//! metrics.
 //!
-//! No call, no permission and no waiting; a line that is lost costs one data point. Names and units are public: alarms and dashboards
-//! are built on them. <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+//! No call, no permission and no waiting; a line that is lost costs one data point. Names and units are public: alarms
+//! and dashboards are built on them.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
 use std::fmt;
 use std::sync::Arc;

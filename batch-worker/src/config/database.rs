@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::engine::Engine;
 use domain::failure::Result;
-use domain::source::Engine;
 
 use super::place::Place;
 use super::problem::Problems;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use aws::CallError;
 use aws_config::SdkConfig;
+use domain::engine::{Dialect, Engine};
 use domain::failure::{Error, Kind, Result};
-use domain::source::{Dialect, Engine};
 use tempfile::TempDir;
 
 use super::child::Tool;

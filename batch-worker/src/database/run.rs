@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use domain::engine::Dialect;
 use domain::failure::{Error, Kind, Result};
 use domain::manifest::{Database, Manifest, Origin};
-use domain::source::{DatabaseSource, Dialect, Source};
+use domain::source::{DatabaseSource, Source};
 use jiff::Timestamp;
 use store::Folder;
 use tokio_util::sync::CancellationToken;

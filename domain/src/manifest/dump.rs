@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::TableCount;
+use super::count::TableCount;
 
 /// What of a database server a dump holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

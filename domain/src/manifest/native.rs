@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SmallObject, TableCount};
+use super::count::TableCount;
+use super::object::SmallObject;
 
 /// An export that AWS itself wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

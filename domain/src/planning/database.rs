@@ -1,10 +1,14 @@
 //! The database of an RDS or Aurora recovery point, and the method by which it becomes files.
 
-use super::{DatabaseFacts, Facts, Orderable, Piece, Refusal, refuse};
+use super::piece::Piece;
+use super::refusal::{Refusal, refuse};
 use crate::arn::{RecoveryPointArn, resource_name};
+use crate::engine::Engine;
+use crate::facts::{DatabaseFacts, Facts, Orderable};
 use crate::failure::Kind;
+use crate::name::Names;
 use crate::settings::{DatabaseMethod, DatabaseSettings, Settings};
-use crate::source::{DatabaseSource, Engine, ParameterGroup, SnapshotExportSource, SnapshotKind, Source};
+use crate::source::{DatabaseSource, ParameterGroup, SnapshotExportSource, SnapshotKind, Source};
 use crate::tag::METHOD;
 
 /// How a database becomes files.
@@ -89,12 +93,17 @@ fn unsupported(arn: &RecoveryPointArn, engine: &str) -> String {
         _ => "no tool of it is known here",
     };
     format!(
-        "{arn} is a snapshot of {engine}, which this version cannot export ({needed}): it exports postgres, mysql, mariadb, \
-         aurora-postgresql and aurora-mysql; the recovery point is kept"
+        "{arn} is a snapshot of {engine}, which this version cannot export ({needed}): it exports postgres, mysql, \
+         mariadb, aurora-postgresql and aurora-mysql; the recovery point is kept"
     )
 }
 
-pub(super) fn piece(arn: &RecoveryPointArn, facts: &Facts, settings: &Settings, names: &str) -> Result<Piece, Refusal> {
+pub(super) fn piece(
+    arn: &RecoveryPointArn,
+    facts: &Facts,
+    settings: &Settings,
+    names: &Names,
+) -> Result<Piece, Refusal> {
     let options = &settings.database;
     let source = match method(arn, facts, options)? {
         Method::Dump(engine) => Source::Database(dump(arn, known(arn, facts)?, options, engine, names)?),
@@ -109,14 +118,14 @@ fn parquet(
     facts: &DatabaseFacts,
     options: &DatabaseSettings,
     engine: Engine,
-    names: &str,
+    names: &Names,
 ) -> SnapshotExportSource {
     SnapshotExportSource {
         snapshot_arn: arn.to_string(),
         engine,
         engine_version: facts.engine_version.clone(),
         size_gib: facts.size_gib,
-        task_id: format!("{names}parquet"),
+        task_id: names.export_task(),
         role_arn: options.export_role_arn.clone().unwrap_or_default(),
         kms_key_id: options.export_kms_key_id.clone().unwrap_or_default(),
     }
@@ -130,14 +139,15 @@ fn dump(
     facts: &DatabaseFacts,
     options: &DatabaseSettings,
     engine: Engine,
-    names: &str,
+    names: &Names,
 ) -> Result<DatabaseSource, Refusal> {
     let Some(Orderable { class, storage_types }) = facts.orderable.first() else {
         return refuse(
             Kind::InvalidSettings,
             format!(
-                "no instance class for {arn}: {engine} {} can be ordered in none of {}; set DATABASE_INSTANCE_CLASSES to one \
-                 that it has (aws rds describe-orderable-db-instance-options --engine {engine} --engine-version {})",
+                "no instance class for {arn}: {engine} {} can be ordered in none of {}; set DATABASE_INSTANCE_CLASSES \
+                 to one that it has (aws rds describe-orderable-db-instance-options --engine {engine} --engine-version \
+                 {})",
                 facts.engine_version,
                 options.instance_classes.join(", "),
                 facts.engine_version
@@ -161,25 +171,16 @@ fn dump(
         size_gib: facts.size_gib,
         kms_key_id: facts.kms_key_id.clone(),
         master_user: facts.master_user.clone(),
-        instance_id: format!("{names}db"),
-        cluster_id: (snapshot_kind == SnapshotKind::AuroraCluster).then(|| format!("{names}cluster")),
-        password_parameter: format!("{}{names}db", options.parameter_path),
+        instance_id: names.instance(),
+        cluster_id: (snapshot_kind == SnapshotKind::AuroraCluster).then(|| names.cluster()),
+        password_parameter: names.password_parameter(&options.parameter_path),
         instance_class: class.clone(),
         storage_type: can_be_gp3.then(|| "gp3".to_owned()),
         iops: is_provisioned.then_some(0),
         subnet_group: options.subnet_group.clone().unwrap_or_default(),
         security_groups: options.security_groups.clone(),
-        parameter_group: parameter_group(engine, &facts.engine_version, names),
+        parameter_group: engine
+            .family_that_runs_events(&facts.engine_version)
+            .map(|family| ParameterGroup { name: names.parameter_group(), family }),
     })
-}
-
-/// MySQL runs events from version 8 on, unless it is told not to. Older ones, and MariaDB, run them only where somebody said so, in a group that a
-/// restored copy does not have.
-fn parameter_group(engine: Engine, version: &str, names: &str) -> Option<ParameterGroup> {
-    let (major, rest) = version.split_once('.')?;
-    let (Engine::Mysql | Engine::AuroraMysql, 8..) = (engine, major.parse::<u32>().ok()?) else {
-        return None;
-    };
-    let minor = rest.split('.').next()?;
-    Some(ParameterGroup { name: format!("{names}db"), family: format!("{engine}{major}.{minor}") })
 }

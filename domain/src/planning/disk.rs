@@ -1,7 +1,9 @@
 //! The disks of an EBS or EC2 recovery point.
 
-use super::{DeviceFacts, Facts, Piece, Refusal, SnapshotFacts, refuse};
+use super::piece::Piece;
+use super::refusal::{Refusal, refuse};
 use crate::arn::{RecoveryPointArn, RecoveryPointKind};
+use crate::facts::{DeviceFacts, Facts, SnapshotFacts};
 use crate::failure::Kind;
 use crate::id::SnapshotId;
 use crate::key::segment;
@@ -54,7 +56,7 @@ pub(super) fn disks(arn: &RecoveryPointArn, facts: &Facts) -> Result<Disks, Refu
     };
     if let RecoveryPointKind::EbsSnapshot(id) = arn.kind() {
         let snapshot = snapshot(id)?;
-        let key = source_volume(snapshot).unwrap_or_else(|| id.to_string());
+        let key = snapshot.source_volume().map_or_else(|| id.to_string(), ToString::to_string);
         return Ok(Disks::of(vec![Disk { key, device_name: None, snapshot }], false, Vec::new()));
     }
     let Some(image) = &facts.image else {
@@ -92,17 +94,11 @@ pub(super) fn disks(arn: &RecoveryPointArn, facts: &Facts) -> Result<Disks, Refu
     Ok(Disks::of(volumes, true, ephemeral))
 }
 
-/// The source volume, unless it is the placeholder that copied snapshots name.
-fn source_volume(snapshot: &SnapshotFacts) -> Option<String> {
-    let volume = snapshot.volume_id.as_ref()?;
-    (!volume.is_placeholder()).then(|| volume.to_string())
-}
-
 /// A key that no other disk of the image has: the source volume, else the snapshot, else snapshot and device.
 fn disk_key(disks: &[(&DeviceFacts, &SnapshotFacts)], device: &DeviceFacts, snapshot: &SnapshotFacts) -> String {
     let times = |is_same: &dyn Fn(&SnapshotFacts) -> bool| disks.iter().filter(|(_, other)| is_same(other)).count();
-    match source_volume(snapshot) {
-        Some(volume) if times(&|other| other.volume_id == snapshot.volume_id) == 1 => volume,
+    match snapshot.source_volume() {
+        Some(volume) if times(&|other| other.volume_id == snapshot.volume_id) == 1 => volume.to_string(),
         _ if times(&|other| other.id == snapshot.id) == 1 => snapshot.id.to_string(),
         _ => {
             let device = device.name.rsplit('/').next().unwrap_or_default();
@@ -118,8 +114,8 @@ fn check_snapshot(arn: &RecoveryPointArn, snapshot: &SnapshotFacts) -> Result<()
             Kind::RecoveryPointArchived,
             format!(
                 "the snapshot {id} of {arn} lies in the archive tier: restore it first (aws ec2 restore-snapshot-tier \
-                 --snapshot-id {id} --temporary-restore-days 7), wait until its storage tier is standard, then start the \
-                 export again"
+                 --snapshot-id {id} --temporary-restore-days 7), wait until its storage tier is standard, then start \
+                 the export again"
             ),
         );
     }

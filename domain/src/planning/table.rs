@@ -1,12 +1,20 @@
 //! The table of a DynamoDB recovery point.
 
-use super::{Facts, Piece, Refusal, refuse};
+use super::piece::Piece;
+use super::refusal::{Refusal, refuse};
 use crate::arn::{RecoveryPointArn, RecoveryPointKind, resource_name};
+use crate::facts::Facts;
 use crate::failure::Kind;
+use crate::name::Names;
 use crate::settings::{Settings, TableNative};
 use crate::source::{Source, TableOrigin, TableSource};
 
-pub(super) fn piece(arn: &RecoveryPointArn, facts: &Facts, settings: &Settings, names: &str) -> Result<Piece, Refusal> {
+pub(super) fn piece(
+    arn: &RecoveryPointArn,
+    facts: &Facts,
+    settings: &Settings,
+    names: &Names,
+) -> Result<Piece, Refusal> {
     let options = &settings.table;
     let in_vault = matches!(arn.kind(), RecoveryPointKind::Vaulted(_));
     let origin = match options.native {
@@ -17,21 +25,16 @@ pub(super) fn piece(arn: &RecoveryPointArn, facts: &Facts, settings: &Settings, 
                 return refuse(
                     Kind::InvalidSettings,
                     format!(
-                        "{arn} can be restored by AWS Backup alone, which needs a role: set RESTORE_JOB_ROLE_ARN, which \
-                         `cdk deploy` does when resourceTypes names DynamoDB"
+                        "{arn} can be restored by AWS Backup alone, which needs a role: set RESTORE_JOB_ROLE_ARN, \
+                         which `cdk deploy` does when resourceTypes names DynamoDB"
                     ),
                 );
             }
             TableOrigin::Backup {
                 backup_arn: arn.to_string(),
                 restore_role_arn: options.restore_role_arn.clone().filter(|_| in_vault),
-                temporary_table: format!("{names}table"),
-                temporary_table_arn: format!(
-                    "arn:{}:dynamodb:{}:{}:table/{names}table",
-                    arn.partition(),
-                    arn.region(),
-                    facts.vault_account
-                ),
+                temporary_table: names.temporary_table(),
+                temporary_table_arn: names.temporary_table_arn(arn, &facts.vault_account),
             }
         }
     };

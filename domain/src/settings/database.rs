@@ -55,7 +55,8 @@ pub struct TableSettings {
     pub restore_role_arn: Option<String>,
 }
 
-/// Small, current, and between them known to every version of every engine. A dump is read once, so memory does not help it.
+/// Small, current, and between them known to every version of every engine. A dump is read once, so memory does not
+/// help it.
 const INSTANCE_CLASSES: &[&str] = &[
     "db.t4g.medium",
     "db.t3.medium",

@@ -1,10 +1,10 @@
 //! Looks whether the worker can begin, and does what must be done before.
 
-use lambdas::restore::{Request, Restorer};
+use lambdas::restore::{RestoreRequest, Restorer};
 use lambdas::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let restorer = Restorer::new(&runtime::config().await);
-    runtime::serve(|request: Request| restorer.check(request, jiff::Timestamp::now())).await
+    runtime::serve(|request: RestoreRequest| restorer.check(request, jiff::Timestamp::now())).await
 }

@@ -1,11 +1,12 @@
-//! Removes what an execution made and does not need, one turn a call, and says in a person's words why the export failed.
+//! Removes what an execution made and does not need, one turn a call, and says in a person's words why the export
+//! failed.
 
-use lambdas::cleanup::{Cleaner, Request};
+use lambdas::cleanup::{Cleaner, CleanupRequest};
 use lambdas::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let config = runtime::config().await;
     let cleaner = Cleaner::new(&config);
-    runtime::serve(|request: Request| cleaner.run(request)).await
+    runtime::serve(|request: CleanupRequest| cleaner.run(request)).await
 }

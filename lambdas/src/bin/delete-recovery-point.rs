@@ -1,6 +1,6 @@
 //! Decides whether the exported recovery point may be deleted, deletes it, and says so only when it is gone.
 
-use lambdas::deletion::{self, Request};
+use lambdas::deletion::{self, DeletionRequest};
 use lambdas::runtime;
 
 #[tokio::main(flavor = "current_thread")]
@@ -8,5 +8,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = runtime::config().await;
     let backup = aws_sdk_backup::Client::new(&config);
     let s3 = runtime::s3(&config);
-    runtime::serve(|request: Request| deletion::run(&backup, &s3, request, jiff::Timestamp::now())).await
+    runtime::serve(|request: DeletionRequest| deletion::run(&backup, &s3, request, jiff::Timestamp::now())).await
 }

@@ -2,7 +2,7 @@
 
 use domain::settings::Settings;
 use lambdas::bucket::Bucket;
-use lambdas::plan::{Planner, Request};
+use lambdas::plan::{PlanRequest, Planner};
 use lambdas::runtime;
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,7 +18,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         sfn: aws_sdk_sfn::Client::new(&config),
         settings,
     });
-    runtime::serve(|request: Request| async {
+    runtime::serve(|request: PlanRequest| async {
         let planner = planner.as_ref().map_err(Clone::clone)?;
         planner.decide(request, jiff::Timestamp::now()).await
     })

@@ -2,7 +2,7 @@
 
 use lambdas::cleanup::Cleaner;
 use lambdas::metric::Emitter;
-use lambdas::reaper::{Reaper, Settings};
+use lambdas::reaper::{Reaper, ReaperSettings};
 use lambdas::runtime;
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 async fn main() -> Result<(), lambda_runtime::Error> {
     let config = runtime::config().await;
     let cleaner = Cleaner::new(&config);
-    let reaper = Settings::read(&runtime::variable).map(|settings| Reaper {
+    let reaper = ReaperSettings::read(&runtime::variable).map(|settings| Reaper {
         cleaner,
         sfn: aws_sdk_sfn::Client::new(&config),
         settings,

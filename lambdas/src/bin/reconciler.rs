@@ -1,14 +1,14 @@
 //! Decides which recovery points of the vault lack an export, and starts a few of them.
 
 use lambdas::metric::Emitter;
-use lambdas::reconciler::{Reconciler, Settings};
+use lambdas::reconciler::{Reconciler, ReconcilerSettings};
 use lambdas::runtime;
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let config = runtime::config().await;
-    let reconciler = Settings::read(&runtime::variable).map(|settings| Reconciler {
+    let reconciler = ReconcilerSettings::read(&runtime::variable).map(|settings| Reconciler {
         backup: aws_sdk_backup::Client::new(&config),
         s3: runtime::s3(&config),
         sfn: aws_sdk_sfn::Client::new(&config),

@@ -1,10 +1,11 @@
-//! Begins to make one unit of an export readable: a volume, a database, a table; tagged or named, and idempotent, from the call that creates it.
+//! Begins to make one unit of an export readable: a volume, a database, a table; tagged or named, and idempotent, from
+//! the call that creates it.
 
-use lambdas::restore::{Request, Restorer};
+use lambdas::restore::{RestoreRequest, Restorer};
 use lambdas::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let restorer = Restorer::new(&runtime::config().await);
-    runtime::serve(|request: Request| restorer.start(request)).await
+    runtime::serve(|request: RestoreRequest| restorer.start(request)).await
 }

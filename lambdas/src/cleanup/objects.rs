@@ -1,8 +1,8 @@
 //! What a failed export left in the bucket: unfinished uploads, objects without a manifest, last words.
 //!
-//! Two rules keep a finished or a newer export whole. Nothing is touched where a manifest is. And only what was
-//! listed *before* the claim was seen to be this execution's is removed, each object under the condition that it is still the one listed: a newer
-//! execution under the same prefix can only begin after the claim has gone.
+//! Two rules keep a finished or a newer export whole. Nothing is touched where a manifest is. And only what was listed
+//! *before* the claim was seen to be this execution's is removed, each object under the condition that it is still the
+//! one listed: a newer execution under the same prefix can only begin after the claim has gone.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use domain::manifest::Manifest;
 use domain::plan::{Plan, Unit};
 use domain::source::Source;
 
-use super::{Scope, Turn};
+use super::turn::{Scope, Turn};
 use crate::bucket::{Bucket, Listed};
 use crate::claim;
 use crate::error::Error;

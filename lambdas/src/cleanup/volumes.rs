@@ -5,10 +5,9 @@ use aws_sdk_ec2::types::{Volume, VolumeAttachmentState, VolumeState};
 use domain::id::ExecutionArn;
 use domain::tag::EXECUTION;
 
-use super::Turn;
-use crate::aws::{Failure, done};
-use crate::error::Error;
-use crate::volume::tagged;
+use super::turn::Turn;
+use crate::resource::removal::Removal;
+use crate::resource::volume;
 
 /// What to do with a volume now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,63 +48,47 @@ pub(super) fn next_step(
 }
 
 pub(super) async fn remove(ec2: &Client, execution: &ExecutionArn, may_detach: bool, force: bool, turn: &mut Turn) {
-    let volumes = match tagged(ec2, EXECUTION, Some(execution.as_str())).await {
+    let volumes = match volume::tagged(ec2, EXECUTION, Some(execution.as_str())).await {
         Ok(volumes) => volumes,
         Err(error) => {
             turn.errors.push(error);
             return;
         }
     };
-    for volume in volumes {
-        one(ec2, &volume, may_detach, force, turn).await;
+    for found in volumes {
+        one(ec2, &found, may_detach, force, turn).await;
     }
 }
 
-async fn one(ec2: &Client, volume: &Volume, may_detach: bool, force: bool, turn: &mut Turn) {
-    let id = volume.volume_id().unwrap_or_default();
-    let attachment = volume.attachments().first();
-    let step = next_step(volume.state(), attachment.and_then(|attachment| attachment.state()), may_detach, force);
+async fn one(ec2: &Client, found: &Volume, may_detach: bool, force: bool, turn: &mut Turn) {
+    let id = found.volume_id().unwrap_or_default();
+    let attachment = found.attachments().first();
+    let step = next_step(found.state(), attachment.and_then(|attachment| attachment.state()), may_detach, force);
     let remaining = match step {
         Step::Ignore => return,
         Step::Wait => {
-            let state = volume.state().map_or("unknown", |state| state.as_str());
+            let state = found.state().map_or("unknown", |state| state.as_str());
             format!("volume {id} ({state})")
         }
         Step::Detach | Step::ForceDetach => {
-            turn.note(detach(ec2, id, step == Step::ForceDetach).await);
+            turn.note(volume::detach(ec2, id, step == Step::ForceDetach).await);
             format!("volume {id} (detaching)")
         }
-        Step::Delete => match delete(ec2, id).await {
-            Ok(()) => {
+        Step::Delete => match volume::delete(ec2, id).await {
+            Ok(Removal::Begun) => {
                 turn.removed.push(format!("volume {id}"));
                 format!("volume {id} (deleting)")
             }
-            Err(failure) if failure.is_not_found() => return,
-            // Still being created, or attached since it was described: the next turn sees what it is.
-            Err(failure) if failure.is(&["IncorrectState", "VolumeInUse"]) => {
-                format!("volume {id} (not ready to be deleted)")
-            }
-            Err(failure) => {
-                turn.errors.push(failure.during(format!("delete the volume {id}")));
+            Ok(Removal::Gone) => return,
+            // The next turn sees what it is.
+            Ok(Removal::Busy) => format!("volume {id} (not ready to be deleted)"),
+            Err(error) => {
+                turn.errors.push(error);
                 return;
             }
         },
     };
     turn.remaining.push(remaining);
-}
-
-async fn detach(ec2: &Client, id: &str, force: bool) -> Result<(), Error> {
-    let result = ec2.detach_volume().volume_id(id).force(force).send().await;
-    match result.map_err(|error| Failure::of(&error)) {
-        Ok(_) => Ok(()),
-        // Detached since it was described.
-        Err(failure) if failure.is_not_found() || failure.is(&["IncorrectState"]) => Ok(()),
-        Err(failure) => Err(failure.during(format!("detach the volume {id}"))),
-    }
-}
-
-async fn delete(ec2: &Client, id: &str) -> Result<(), Failure> {
-    done(ec2.delete_volume().volume_id(id).send().await)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Recovery points that are kept although their exports are verified: without the tag, or among the last of their resource.
+//! Recovery points that are kept although their exports are verified: without the tag, or among the last of their
+//! resource.
 
-use aws_sdk_backup::types::RecoveryPointStatus;
 use domain::arn::RecoveryPointArn;
+use domain::facts::is_usable;
 use domain::key::CLAIMS;
 use domain::plan::Plan;
 
@@ -30,8 +31,8 @@ pub(super) async fn reason(
     Ok((others < minimum).then(|| {
         let point = &plan.recovery_point;
         format!(
-            "{} is kept: the vault {} would hold {others} other recovery points of {}, and MINIMUM_RECOVERY_POINTS is {minimum}; \
-             those that are being exported do not count",
+            "{} is kept: the vault {} would hold {others} other recovery points of {}, and MINIMUM_RECOVERY_POINTS is \
+             {minimum}; those that are being exported do not count",
             point.arn, point.vault_name, point.resource_arn
         )
     }))
@@ -48,8 +49,9 @@ fn untagged(plan: &Plan) -> Option<String> {
 
 /// How many other usable recovery points of the resource the vault holds; counted no further than `enough`.
 ///
-/// One that has a claim, of whatever generation, may be about to go as well: two exports that end together would each count the other. The
-/// claims are read first, because a claim is released only after its recovery point is gone or kept.
+/// One that has a claim, of whatever generation, may be about to go as well: two exports that end together would each
+/// count the other. The claims are read first, because a claim is released only after its recovery point is gone or
+/// kept.
 async fn others(backup: &aws_sdk_backup::Client, bucket: &Bucket, plan: &Plan, enough: u32) -> Result<u32, Error> {
     let mut claimed: Vec<RecoveryPointArn> = Vec::new();
     for listed in bucket.list(CLAIMS).await? {
@@ -69,7 +71,7 @@ async fn others(backup: &aws_sdk_backup::Client, bucket: &Bucket, plan: &Plan, e
             let (arn, vault) = (&point.resource_arn, &point.vault_name);
             Failure::of(&error).during(format!("list the recovery points of {arn} in the vault {vault}"))
         })?;
-        let is_usable = matches!(other.status(), Some(RecoveryPointStatus::Completed | RecoveryPointStatus::Available));
+        let is_usable = other.status().is_some_and(|status| is_usable(status.as_str()));
         let arn = other.recovery_point_arn().and_then(|arn| arn.parse::<RecoveryPointArn>().ok());
         let counts = arn.is_some_and(|arn| arn != point.arn && !arn.is_continuous() && !claimed.contains(&arn));
         if is_usable && counts {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{DbClusterSnapshot, DbSnapshot, Tag};
 use domain::arn::{RecoveryPointArn, RecoveryPointKind};
+use domain::facts::{DatabaseFacts, Facts, Orderable};
 use domain::planning::database::{Method, method};
-use domain::planning::{DatabaseFacts, Facts, Orderable};
+use domain::settings::DatabaseSettings;
 
-use super::Planner;
 use crate::aws::Failure;
 use crate::error::Error;
 
@@ -35,73 +36,86 @@ async fn find<T>(
     Ok(None)
 }
 
-impl Planner {
-    /// Adds what RDS says of the snapshot; nothing where RDS does not know it.
-    pub(super) async fn database(&self, arn: &RecoveryPointArn, facts: &mut Facts) -> Result<(), Error> {
-        let found = match arn.kind() {
-            RecoveryPointKind::RdsClusterSnapshot(_) => {
-                self.cluster_snapshot(arn).await?.map(|snapshot| (of_cluster(&snapshot), tags(snapshot.tag_list())))
-            }
-            _ => self.snapshot(arn).await?.map(|snapshot| (of_instance(&snapshot), tags(snapshot.tag_list()))),
-        };
-        let Some((database, tags)) = found else {
-            return Ok(());
-        };
-        facts.tags = tags;
-        facts.database = Some(database);
-        // Only a dump needs an instance. What is refused here is refused by the plan, with the same words.
-        if let (Ok(Method::Dump(_)), Some(database)) =
-            (method(arn, facts, &self.settings.database), &mut facts.database)
-        {
-            database.orderable = self.orderable(&database.engine, &database.engine_version).await?;
+/// Adds what RDS says of the snapshot; nothing where RDS does not know it.
+pub(super) async fn describe(
+    rds: &Client,
+    settings: &DatabaseSettings,
+    arn: &RecoveryPointArn,
+    facts: &mut Facts,
+) -> Result<(), Error> {
+    let found = match arn.kind() {
+        RecoveryPointKind::RdsClusterSnapshot(_) => {
+            cluster_snapshot(rds, arn).await?.map(|snapshot| (of_cluster(&snapshot), tags(snapshot.tag_list())))
         }
-        Ok(())
-    }
-
-    async fn snapshot(&self, arn: &RecoveryPointArn) -> Result<Option<DbSnapshot>, Error> {
-        find(arn, async |kind| {
-            let call = self.rds.describe_db_snapshots().db_snapshot_identifier(arn.as_str());
-            let output = call.set_snapshot_type(kind).send().await.map_err(|error| Failure::of(&error))?;
-            Ok(output.db_snapshots.unwrap_or_default())
-        })
-        .await
-    }
-
-    async fn cluster_snapshot(&self, arn: &RecoveryPointArn) -> Result<Option<DbClusterSnapshot>, Error> {
-        find(arn, async |kind| {
-            let call = self.rds.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(arn.as_str());
-            let output = call.set_snapshot_type(kind).send().await.map_err(|error| Failure::of(&error))?;
-            Ok(output.db_cluster_snapshots.unwrap_or_default())
-        })
-        .await
-    }
-
-    /// The first class of the settings that can be ordered for this version.
-    async fn orderable(&self, engine: &str, version: &str) -> Result<Vec<Orderable>, Error> {
-        for class in &self.settings.database.instance_classes {
-            let mut options = self
-                .rds
-                .describe_orderable_db_instance_options()
-                .engine(engine)
-                .engine_version(version)
-                .db_instance_class(class)
-                .vpc(true)
-                .into_paginator()
-                .items()
-                .send();
-            let mut storage_types = Vec::new();
-            while let Some(option) = options.next().await {
-                let option = option.map_err(|error| {
-                    Failure::of(&error).during(format!("ask whether {class} can be ordered for {engine} {version}"))
-                })?;
-                storage_types.push(option.storage_type().unwrap_or_default().to_owned());
-            }
-            if !storage_types.is_empty() {
-                return Ok(vec![Orderable { class: class.clone(), storage_types }]);
-            }
+        RecoveryPointKind::EbsSnapshot(_)
+        | RecoveryPointKind::Ec2Image(_)
+        | RecoveryPointKind::RdsSnapshot(_)
+        | RecoveryPointKind::DynamoDbBackup { .. }
+        | RecoveryPointKind::Vaulted(_)
+        | RecoveryPointKind::Continuous(_)
+        | RecoveryPointKind::Unknown { .. } => {
+            snapshot(rds, arn).await?.map(|snapshot| (of_instance(&snapshot), tags(snapshot.tag_list())))
         }
-        Ok(Vec::new())
+    };
+    let Some((database, tags)) = found else {
+        return Ok(());
+    };
+    facts.tags = tags;
+    facts.database = Some(database);
+    // Only a dump needs an instance. What is refused here is refused by the plan, with the same words.
+    if let (Ok(Method::Dump(_)), Some(database)) = (method(arn, facts, settings), &mut facts.database) {
+        database.orderable = orderable(rds, settings, &database.engine, &database.engine_version).await?;
     }
+    Ok(())
+}
+
+async fn snapshot(rds: &Client, arn: &RecoveryPointArn) -> Result<Option<DbSnapshot>, Error> {
+    find(arn, async |kind| {
+        let call = rds.describe_db_snapshots().db_snapshot_identifier(arn.as_str());
+        let output = call.set_snapshot_type(kind).send().await.map_err(|error| Failure::of(&error))?;
+        Ok(output.db_snapshots.unwrap_or_default())
+    })
+    .await
+}
+
+async fn cluster_snapshot(rds: &Client, arn: &RecoveryPointArn) -> Result<Option<DbClusterSnapshot>, Error> {
+    find(arn, async |kind| {
+        let call = rds.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(arn.as_str());
+        let output = call.set_snapshot_type(kind).send().await.map_err(|error| Failure::of(&error))?;
+        Ok(output.db_cluster_snapshots.unwrap_or_default())
+    })
+    .await
+}
+
+/// The first class of the settings that can be ordered for this version.
+async fn orderable(
+    rds: &Client,
+    settings: &DatabaseSettings,
+    engine: &str,
+    version: &str,
+) -> Result<Vec<Orderable>, Error> {
+    for class in &settings.instance_classes {
+        let mut options = rds
+            .describe_orderable_db_instance_options()
+            .engine(engine)
+            .engine_version(version)
+            .db_instance_class(class)
+            .vpc(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut storage_types = Vec::new();
+        while let Some(option) = options.next().await {
+            let option = option.map_err(|error| {
+                Failure::of(&error).during(format!("ask whether {class} can be ordered for {engine} {version}"))
+            })?;
+            storage_types.push(option.storage_type().unwrap_or_default().to_owned());
+        }
+        if !storage_types.is_empty() {
+            return Ok(vec![Orderable { class: class.clone(), storage_types }]);
+        }
+    }
+    Ok(Vec::new())
 }
 
 fn tags(tags: &[Tag]) -> BTreeMap<String, String> {

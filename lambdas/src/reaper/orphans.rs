@@ -1,188 +1,115 @@
-//! Databases, parameter groups, tables, passwords and export tasks whose export nobody works on any more: made by a call that was under way when the cleanup looked, or by a restore
-//! job that came late.
+//! Databases, parameter groups, tables, passwords and export tasks whose export nobody works on any more: made by a
+//! call that was under way when the cleanup looked, or by a restore job that came late.
 //!
-//! They are found by their names, which say the installation and the export. An export that is at work has a claim from before it makes anything to
-//! after everything is gone, so what was listed first and has no claim afterwards is nobody's.
+//! They are found by their names, which say the installation and the export. An export that is at work has a claim from
+//! before it makes anything to after everything is gone, so what was listed first and has no claim afterwards is
+//! nobody's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::id::{ExportId, installation};
+use domain::id::ExportId;
 use domain::key::claim_key;
-use domain::plan::owner_of_name;
+use domain::name;
 
-use super::{Reaper, Sweep};
-use crate::aws::Failure;
+use super::settings::ReaperSettings;
+use super::sweep::Sweep;
 use crate::bucket::Bucket;
-use crate::cleanup::databases::Names;
+use crate::cleanup::{Cleaner, Turn};
 use crate::error::Error;
-use crate::restore::parameter_group::Scope;
-use crate::restore::snapshot_export::is_running;
+use crate::resource::parameter_group::{self, GroupKind};
+use crate::resource::rds::{cluster, instance};
+use crate::resource::{export_task, password, table};
 
-/// What all names begin with.
-const PREFIX: &str = "exp-";
-
-/// What there is, by export.
-type Found = BTreeMap<ExportId, Things>;
-
-#[derive(Debug, Default)]
-struct Things {
-    instances: BTreeSet<String>,
-    clusters: BTreeSet<String>,
-    parameter_groups: BTreeSet<(Scope, String)>,
-    parameters: BTreeSet<String>,
-    tables: BTreeSet<String>,
-    export_tasks: BTreeSet<String>,
+/// Something that has a name of ours, in the order in which things are removed: what uses another comes before it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Thing {
+    Instance(String),
+    Password(String),
+    Cluster(String),
+    ParameterGroup(GroupKind, String),
+    Table(String),
+    ExportTask(String),
 }
 
-impl Reaper {
-    pub(super) async fn orphans(&self, sweep: &mut Sweep) {
-        let mut found = Found::new();
-        let mut note = |result: Result<(), Error>| {
-            if let Err(error) = result {
-                sweep.errors.push(error);
+/// What there is of one installation, by export.
+struct Found {
+    installation: String,
+    things: BTreeMap<ExportId, BTreeSet<Thing>>,
+}
+
+impl Found {
+    /// Notes a thing, if its name is one of this installation.
+    fn note(&mut self, name: &str, thing: impl FnOnce(String) -> Thing) {
+        self.note_as(name, thing(name.to_owned()));
+    }
+
+    /// The same of a thing whose name is more than what tells whose it is.
+    fn note_as(&mut self, name: &str, thing: Thing) {
+        if let Some((export, of)) = name::owner(name)
+            && of == self.installation
+        {
+            self.things.entry(export).or_default().insert(thing);
+        }
+    }
+}
+
+/// Looks for orphans and removes what can be removed now.
+pub(super) async fn remove(cleaner: &Cleaner, settings: &ReaperSettings, sweep: &mut Sweep) {
+    let mut found = Found { installation: name::installation(&settings.state_machine), things: BTreeMap::new() };
+    let handles = |types: &[&str]| settings.resource_types.iter().any(|known| types.contains(&known.as_str()));
+    let mut results = Vec::new();
+    if handles(&["RDS", "Aurora"]) {
+        results.extend(databases(cleaner, &settings.parameter_path, &mut found).await);
+    }
+    if handles(&["DynamoDB"]) {
+        let tell = |name: &str| {
+            if name::is_temporary_table(name) {
+                found.note(name, Thing::Table);
             }
         };
-        let handles = |types: &[&str]| self.settings.resource_types.iter().any(|known| types.contains(&known.as_str()));
-        if handles(&["RDS", "Aurora"]) {
-            note(self.instances(&mut found).await);
-            note(self.clusters(&mut found).await);
-            note(self.instance_parameter_groups(&mut found).await);
-            note(self.cluster_parameter_groups(&mut found).await);
-            note(self.parameters(&mut found).await);
-            note(self.export_tasks(&mut found).await);
-        }
-        if handles(&["DynamoDB"]) {
-            note(self.tables(&mut found).await);
-        }
-        let bucket = Bucket::new(&self.cleaner.s3, &self.settings.bucket, &self.settings.bucket_owner);
-        for (export, things) in found {
-            match bucket.has(&claim_key(&export)).await {
-                Ok(true) => {}
-                Ok(false) => self.remove(&things, sweep).await,
-                Err(error) => sweep.errors.push(error),
-            }
-        }
+        results.push(table::each_name(&cleaner.dynamodb, tell).await);
     }
-
-    async fn remove(&self, things: &Things, sweep: &mut Sweep) {
-        let turn = &mut sweep.orphans;
-        let instances = things.instances.iter().map(|id| Names { instance: Some(id), ..Names::default() });
-        let parameters = things.parameters.iter().map(|name| Names { parameter: Some(name), ..Names::default() });
-        for names in instances.chain(parameters) {
-            self.cleaner.database(&names, turn).await;
-        }
-        // A cluster with an instance is refused, as is a group that something uses, and goes in a later turn.
-        for id in &things.clusters {
-            self.cleaner.database(&Names { cluster: Some(id), ..Names::default() }, turn).await;
-        }
-        for (scope, name) in &things.parameter_groups {
-            let parameter_group = Some((*scope, name.as_str()));
-            self.cleaner.database(&Names { parameter_group, ..Names::default() }, turn).await;
-        }
-        for name in &things.tables {
-            self.cleaner.table(name, turn).await;
-        }
-        for id in &things.export_tasks {
-            self.cleaner.export_task(id, turn).await;
-        }
-    }
-
-    /// The export of a name of this installation.
-    fn owner(&self, name: &str) -> Option<ExportId> {
-        let (export, of) = owner_of_name(name)?;
-        (of == installation(&self.settings.state_machine)).then_some(export)
-    }
-
-    async fn instances(&self, found: &mut Found) -> Result<(), Error> {
-        let mut instances = self.cleaner.rds.describe_db_instances().into_paginator().items().send();
-        while let Some(instance) = instances.next().await {
-            let instance = instance.map_err(|error| Failure::of(&error).during("list the database instances"))?;
-            let id = instance.db_instance_identifier().unwrap_or_default();
-            if let Some(export) = self.owner(id) {
-                found.entry(export).or_default().instances.insert(id.to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    async fn clusters(&self, found: &mut Found) -> Result<(), Error> {
-        let mut clusters = self.cleaner.rds.describe_db_clusters().into_paginator().items().send();
-        while let Some(cluster) = clusters.next().await {
-            let cluster = cluster.map_err(|error| Failure::of(&error).during("list the database clusters"))?;
-            let id = cluster.db_cluster_identifier().unwrap_or_default();
-            if let Some(export) = self.owner(id) {
-                found.entry(export).or_default().clusters.insert(id.to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    async fn instance_parameter_groups(&self, found: &mut Found) -> Result<(), Error> {
-        let mut groups = self.cleaner.rds.describe_db_parameter_groups().into_paginator().items().send();
-        while let Some(group) = groups.next().await {
-            let group = group.map_err(|error| Failure::of(&error).during("list the parameter groups"))?;
-            self.note_group(found, Scope::Instance, group.db_parameter_group_name().unwrap_or_default());
-        }
-        Ok(())
-    }
-
-    async fn cluster_parameter_groups(&self, found: &mut Found) -> Result<(), Error> {
-        let mut groups = self.cleaner.rds.describe_db_cluster_parameter_groups().into_paginator().items().send();
-        while let Some(group) = groups.next().await {
-            let group = group.map_err(|error| Failure::of(&error).during("list the cluster parameter groups"))?;
-            self.note_group(found, Scope::Cluster, group.db_cluster_parameter_group_name().unwrap_or_default());
-        }
-        Ok(())
-    }
-
-    fn note_group(&self, found: &mut Found, scope: Scope, name: &str) {
-        if let Some(export) = self.owner(name) {
-            found.entry(export).or_default().parameter_groups.insert((scope, name.to_owned()));
-        }
-    }
-
-    async fn export_tasks(&self, found: &mut Found) -> Result<(), Error> {
-        let mut tasks = self.cleaner.rds.describe_export_tasks().into_paginator().items().send();
-        while let Some(task) = tasks.next().await {
-            let task = task.map_err(|error| Failure::of(&error).during("list the export tasks"))?;
-            let id = task.export_task_identifier().unwrap_or_default();
-            if let Some(export) = self.owner(id).filter(|_| is_running(&task)) {
-                found.entry(export).or_default().export_tasks.insert(id.to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    async fn parameters(&self, found: &mut Found) -> Result<(), Error> {
-        use aws_sdk_ssm::types::ParameterStringFilter;
-        let path = &self.settings.parameter_path;
-        let action = || format!("list the parameters {path}{PREFIX}…");
-        let filter =
-            ParameterStringFilter::builder().key("Name").option("BeginsWith").values(format!("{path}{PREFIX}")).build();
-        let filter =
-            filter.map_err(|error| Error::new(domain::failure::Kind::Internal, format!("{}: {error}", action())))?;
-        let call = self.cleaner.ssm.describe_parameters().parameter_filters(filter);
-        let mut pages = call.into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| Failure::of(&error).during(action()))?;
-            for name in page.parameters().iter().filter_map(|parameter| parameter.name()) {
-                if let Some(export) = name.strip_prefix(path.as_str()).and_then(|name| self.owner(name)) {
-                    found.entry(export).or_default().parameters.insert(name.to_owned());
+    sweep.errors.extend(results.into_iter().filter_map(Result::err));
+    let bucket = Bucket::new(&cleaner.s3, &settings.bucket, &settings.bucket_owner);
+    for (export, things) in found.things {
+        match bucket.has(&claim_key(&export)).await {
+            Ok(true) => {}
+            Ok(false) => {
+                for thing in &things {
+                    remove_one(cleaner, thing, &mut sweep.orphans).await;
                 }
             }
+            Err(error) => sweep.errors.push(error),
         }
-        Ok(())
     }
+}
 
-    async fn tables(&self, found: &mut Found) -> Result<(), Error> {
-        // Names come in no order that could be relied on, so all are listed: a hundred to a page.
-        let mut tables = self.cleaner.dynamodb.list_tables().into_paginator().items().send();
-        while let Some(name) = tables.next().await {
-            let name = name.map_err(|error| Failure::of(&error).during("list the tables"))?;
-            if let Some(export) = self.owner(&name).filter(|_| name.ends_with("-table")) {
-                found.entry(export).or_default().tables.insert(name);
+async fn databases(cleaner: &Cleaner, path: &str, found: &mut Found) -> [Result<(), Error>; 6] {
+    let Cleaner { rds, ssm, .. } = cleaner;
+    let of_instance = |name| Thing::ParameterGroup(GroupKind::Instance, name);
+    let of_cluster = |name| Thing::ParameterGroup(GroupKind::Cluster, name);
+    [
+        instance::each_name(rds, |name| found.note(name, Thing::Instance)).await,
+        cluster::each_name(rds, |name| found.note(name, Thing::Cluster)).await,
+        parameter_group::each_name(rds, GroupKind::Instance, |name| found.note(name, of_instance)).await,
+        parameter_group::each_name(rds, GroupKind::Cluster, |name| found.note(name, of_cluster)).await,
+        password::each_name(ssm, path, |whole| {
+            if let Some(name) = whole.strip_prefix(path) {
+                found.note_as(name, Thing::Password(whole.to_owned()));
             }
-        }
-        Ok(())
+        })
+        .await,
+        export_task::each_running_name(rds, |name| found.note(name, Thing::ExportTask)).await,
+    ]
+}
+
+async fn remove_one(cleaner: &Cleaner, thing: &Thing, turn: &mut Turn) {
+    match thing {
+        Thing::Instance(id) => cleaner.instance(id, turn).await,
+        Thing::Password(name) => cleaner.password(name, turn).await,
+        Thing::Cluster(id) => cleaner.cluster(id, turn).await,
+        Thing::ParameterGroup(kind, name) => cleaner.parameter_group(*kind, name, turn).await,
+        Thing::Table(name) => cleaner.table(name, turn).await,
+        Thing::ExportTask(id) => cleaner.export_task(id, turn).await,
     }
 }

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::arn::RecoveryPointArn;
+use domain::facts::is_usable;
 use domain::id::ExportId;
+use domain::name;
 use domain::planning::check_type;
 use jiff::Timestamp;
 
 /// A recovery point as the vault lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedPoint {
     /// Its ARN, not parsed yet.
     pub arn: String,
     /// `COMPLETED`, `AVAILABLE`, `PARTIAL` …
@@ -58,7 +60,7 @@ pub struct Findings {
 }
 
 /// Sorts the recovery points of a vault out.
-pub fn sort_out(points: Vec<Listed>, resource_types: &[String], known: &Known, now: Timestamp) -> Findings {
+pub fn sort_out(points: Vec<ListedPoint>, resource_types: &[String], known: &Known, now: Timestamp) -> Findings {
     let mut findings = Findings { recovery_points: points.len(), ..Findings::default() };
     for point in points {
         if !resource_types.iter().any(|wanted| wanted.eq_ignore_ascii_case(&point.resource_type)) {
@@ -66,7 +68,7 @@ pub fn sort_out(points: Vec<Listed>, resource_types: &[String], known: &Known, n
             continue;
         }
         let arn = point.arn.parse::<RecoveryPointArn>().ok().filter(|arn| !arn.is_continuous());
-        let is_usable = matches!(point.status.as_str(), "COMPLETED" | "AVAILABLE");
+        let is_usable = is_usable(&point.status);
         let (Some(arn), Some(created_at), true) = (arn, point.created_at, is_usable) else {
             findings.not_usable += 1;
             continue;
@@ -75,7 +77,7 @@ pub fn sort_out(points: Vec<Listed>, resource_types: &[String], known: &Known, n
             *findings.other_types.entry(point.resource_type).or_default() += 1;
             continue;
         }
-        let export_id = ExportId::derive(&arn, 0);
+        let export_id = name::export_id(&arn, 0);
         if known.exported.contains(&export_id) {
             findings.exported += 1;
         } else if known.claimed.contains(&export_id) {
@@ -91,15 +93,16 @@ pub fn sort_out(points: Vec<Listed>, resource_types: &[String], known: &Known, n
     findings
 }
 
-/// The same for every run of a while, so that an export that always fails is tried ever more seldom: until a week by the doublings of the
-/// recovery point's age in days, then once a week. Step Functions refuses a name for ninety days after its execution ended.
+/// The same for every run of a while, so that an export that always fails is tried ever more seldom: until a week by
+/// the doublings of the recovery point's age in days, then once a week. Step Functions refuses a name for ninety days
+/// after its execution ended.
 fn execution_name(export_id: &ExportId, created_at: Timestamp, now: Timestamp) -> String {
     let days = u64::try_from(now.duration_since(created_at).as_hours()).unwrap_or(0) / 24;
     let period = match days {
         0..7 => u64::from(days.checked_ilog2().map_or(0, |log| log + 1)),
         _ => DOUBLINGS_OF_A_WEEK + days / 7,
     };
-    format!("reconcile-{export_id}-{period}")
+    name::reconciling_execution(export_id, period)
 }
 
 /// Ages of 0, 1, 2 and 4 days begin a while each.
@@ -118,8 +121,8 @@ mod tests {
         format!("arn:aws:ec2:us-east-1::snapshot/snap-{number:017x}")
     }
 
-    fn point(number: u32, age_hours: i64) -> Listed {
-        Listed {
+    fn point(number: u32, age_hours: i64) -> ListedPoint {
+        ListedPoint {
             arn: arn(number),
             status: "COMPLETED".into(),
             resource_type: "EBS".into(),
@@ -128,7 +131,7 @@ mod tests {
     }
 
     fn id(number: u32) -> ExportId {
-        ExportId::derive(&arn(number).parse().unwrap(), 0)
+        name::export_id(&arn(number).parse().unwrap(), 0)
     }
 
     fn types() -> Vec<String> {
@@ -143,20 +146,20 @@ mod tests {
             point(2, 1),
             point(3, 1),
             point(4, 2),
-            Listed { status: "PARTIAL".into(), ..point(5, 1) },
-            Listed {
+            ListedPoint { status: "PARTIAL".into(), ..point(5, 1) },
+            ListedPoint {
                 arn: "arn:aws:backup:us-east-1:123456789012:recovery-point:continuous:ec2-1".into(),
                 ..point(6, 1)
             },
-            Listed { created_at: None, ..point(7, 1) },
-            Listed { arn: "not an ARN".into(), ..point(8, 1) },
-            Listed { resource_type: "S3".into(), ..point(9, 1) },
-            Listed {
+            ListedPoint { created_at: None, ..point(7, 1) },
+            ListedPoint { arn: "not an ARN".into(), ..point(8, 1) },
+            ListedPoint { resource_type: "S3".into(), ..point(9, 1) },
+            ListedPoint {
                 arn: "arn:aws:timestream:us-east-1:123456789012:database/x".into(),
                 resource_type: "Timestream".into(),
                 ..point(10, 1)
             },
-            Listed { status: "AVAILABLE".into(), resource_type: "ebs".into(), ..point(11, 49) },
+            ListedPoint { status: "AVAILABLE".into(), resource_type: "ebs".into(), ..point(11, 49) },
         ];
         let found = sort_out(points, &types(), &known, now());
         assert_eq!(found.recovery_points, 11);

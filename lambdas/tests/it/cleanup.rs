@@ -3,7 +3,7 @@
 use domain::failure::{CaughtError, Kind};
 use domain::key::ERROR;
 use domain::plan::Plan;
-use lambdas::cleanup::{Cleaner, Cleanup, Request, State};
+use lambdas::cleanup::{Cleaner, Cleanup, CleanupRequest, CleanupState};
 use lambdas::error::Error;
 use serde_json::json;
 
@@ -20,13 +20,13 @@ fn caught() -> CaughtError {
 }
 
 async fn turn(cloud: &Cloud, failure: Option<CaughtError>, cleanup: Option<Cleanup>) -> Result<Cleanup, Error> {
-    cleaner(cloud).run(Request { plan: plan(), failure, cleanup, release: false }).await
+    cleaner(cloud).run(CleanupRequest { plan: plan(), failure, cleanup, release: false }).await
 }
 
 /// Turns until it is over, as the state machine makes them.
 async fn clean(cloud: &Cloud, failure: Option<CaughtError>) -> Cleanup {
     let mut cleanup = turn(cloud, failure.clone(), None).await.unwrap();
-    while cleanup.state == State::Pending {
+    while cleanup.state == CleanupState::Pending {
         // What the state machine carries is what the Lambda reads.
         let carried = serde_json::from_value(serde_json::to_value(&cleanup).unwrap()).unwrap();
         cleanup = turn(cloud, failure.clone(), Some(carried)).await.unwrap();
@@ -66,13 +66,13 @@ async fn jobs_end_then_volumes_go_then_objects() {
     cloud.volume("vol-2", execution("run-2").as_str(), "in-use", Some("attached"));
 
     let first = turn(&cloud, Some(caught()), None).await.unwrap();
-    assert_eq!(first.state, State::Pending);
+    assert_eq!(first.state, CleanupState::Pending);
     // A worker that still runs is not robbed of its disk, nor of its uploads.
     assert_eq!(cloud.calls("ec2:DetachVolume"), 0);
     assert_eq!(cloud.calls("s3:DELETE"), 0);
 
     let last = clean(&cloud, Some(caught())).await;
-    assert_eq!(last.state, State::Done);
+    assert_eq!(last.state, CleanupState::Done);
     assert_eq!(cloud.keys(), [plan.claim_key]);
     cloud.edit(|state| {
         assert_eq!(state.uploads.keys().collect::<Vec<_>>(), ["other"]);
@@ -91,13 +91,13 @@ async fn a_queue_that_a_deployment_removed_holds_no_job() {
     cloud.edit(|state| {
         state.removed_queues = plan.placements.iter().map(|placement| placement.job_queue.clone()).collect();
     });
-    assert_eq!(clean(&cloud, Some(caught())).await.state, State::Done);
+    assert_eq!(clean(&cloud, Some(caught())).await.state, CleanupState::Done);
     assert_eq!(cloud.keys(), [plan.claim_key]);
     // One that is there and refuses is not an empty one.
     cloud.edit(|state| state.removed_queues.clear());
     cloud.fail("batch:listjobs", 1, 400, "ClientException");
     let refused = turn(&cloud, None, None).await.unwrap();
-    assert_eq!(refused.state, State::Pending);
+    assert_eq!(refused.state, CleanupState::Pending);
     assert!(refused.remaining[0].contains("list the jobs"), "{:?}", refused.remaining);
 }
 
@@ -108,7 +108,7 @@ async fn a_success_loses_nothing_but_left_over_uploads() {
     cloud.put(&plan.units[0].manifest_key(), "{}");
     cloud.put(&plan.units[0].prefix.key(ERROR), "{}");
     let cleanup = turn(&cloud, None, None).await.unwrap();
-    assert_eq!(cleanup.state, State::Done);
+    assert_eq!(cleanup.state, CleanupState::Done);
     assert_eq!(cleanup.failure, None);
     assert_eq!(cloud.keys().len(), 5, "{:?}", cloud.keys());
     assert_eq!(cloud.object(&plan.units[0].prefix.key(ERROR)), None);
@@ -120,7 +120,7 @@ async fn a_volume_with_a_manifest_keeps_its_objects_when_the_export_fails() {
     let (cloud, plan) = claimed();
     half_written(&cloud, &plan);
     cloud.put(&plan.units[0].manifest_key(), "{}");
-    assert_eq!(clean(&cloud, Some(caught())).await.state, State::Done);
+    assert_eq!(clean(&cloud, Some(caught())).await.state, CleanupState::Done);
     assert!(cloud.object(&plan.units[0].prefix.key("partition-1.tar.gz")).is_some());
     assert!(cloud.object(&plan.units[0].index_prefix.key("partition-1.parquet")).is_some());
 }
@@ -148,7 +148,7 @@ async fn a_late_cleanup_does_not_touch_what_a_newer_execution_writes() {
     half_written(&cloud, &plan);
     let before = cloud.keys();
     cloud.put(&plan.claim_key, claim_of("run-2").to_json());
-    assert_eq!(clean(&cloud, Some(caught())).await.state, State::Done);
+    assert_eq!(clean(&cloud, Some(caught())).await.state, CleanupState::Done);
     assert_eq!(cloud.keys(), before);
     cloud.edit(|state| assert_eq!(state.uploads.len(), 3));
 }
@@ -157,10 +157,10 @@ async fn a_late_cleanup_does_not_touch_what_a_newer_execution_writes() {
 async fn a_volume_that_appears_late_is_found_by_the_second_look() {
     let (cloud, plan) = claimed();
     let first = turn(&cloud, Some(caught()), None).await.unwrap();
-    assert_eq!(first.state, State::Pending);
+    assert_eq!(first.state, CleanupState::Pending);
     cloud.volume("vol-1", plan.execution.as_str(), "creating", None);
     let cleanup = clean(&cloud, Some(caught())).await;
-    assert_eq!(cleanup.state, State::Done);
+    assert_eq!(cleanup.state, CleanupState::Done);
     cloud.edit(|state| assert!(state.volumes.is_empty()));
 }
 
@@ -169,7 +169,7 @@ async fn a_volume_that_does_not_let_go_is_forced() {
     let (cloud, plan) = claimed();
     cloud.volume("vol-1", plan.execution.as_str(), "in-use", Some("busy"));
     let cleanup = clean(&cloud, None).await;
-    assert_eq!(cleanup.state, State::Done);
+    assert_eq!(cleanup.state, CleanupState::Done);
     assert!(cleanup.turn > 4);
     cloud.edit(|state| assert!(state.volumes.is_empty()));
 }
@@ -185,7 +185,7 @@ async fn one_error_does_not_keep_the_rest_from_going() {
     assert!(cleanup.remaining.iter().any(|left| left.contains("vol-1") && left.contains("UnauthorizedOperation")));
     assert!(cleanup.removed.iter().any(|name| name.contains("vol-2")));
     assert!(cleanup.removed.iter().any(|name| name.contains("partition-1.tar.gz")));
-    assert_eq!(clean(&cloud, Some(caught())).await.state, State::Done);
+    assert_eq!(clean(&cloud, Some(caught())).await.state, CleanupState::Done);
 }
 
 #[tokio::test]
@@ -193,12 +193,12 @@ async fn throttling_is_waited_out_and_a_refusal_given_up_on() {
     let (cloud, plan) = claimed();
     cloud.volume("vol-1", plan.execution.as_str(), "available", None);
     cloud.fail("ec2:DeleteVolume", 12, 503, "RequestLimitExceeded");
-    assert_eq!(clean(&cloud, None).await.state, State::Done);
+    assert_eq!(clean(&cloud, None).await.state, CleanupState::Done);
 
     cloud.volume("vol-1", plan.execution.as_str(), "available", None);
     cloud.fail("ec2:DeleteVolume", 999, 403, "UnauthorizedOperation");
     let cleanup = clean(&cloud, Some(caught())).await;
-    assert_eq!(cleanup.state, State::GaveUp);
+    assert_eq!(cleanup.state, CleanupState::GaveUp);
     assert!(cleanup.turn < 10, "{}", cleanup.turn);
     assert_eq!(cleanup.failure.unwrap().error, "RestoreFailed");
 }
@@ -207,23 +207,23 @@ async fn throttling_is_waited_out_and_a_refusal_given_up_on() {
 async fn whoever_cleans_up_after_a_dead_execution_releases_its_claim_last() {
     let (cloud, plan) = claimed();
     half_written(&cloud, &plan);
-    let request = |cleanup| Request { plan: plan.clone(), failure: Some(caught()), cleanup, release: true };
+    let request = |cleanup| CleanupRequest { plan: plan.clone(), failure: Some(caught()), cleanup, release: true };
     let mut last = None;
     for _ in 0..3 {
         let next = cleaner(&cloud).run(request(last)).await.unwrap();
-        assert_eq!(next.state, State::Pending);
+        assert_eq!(next.state, CleanupState::Pending);
         assert!(cloud.object(&plan.claim_key).is_some());
         // What a call of the dead one made after the first look goes, too.
         cloud.put(&plan.units[0].prefix.key("late.parquet"), "half");
         last = Some(next);
     }
     let last = cleaner(&cloud).run(request(last)).await.unwrap();
-    assert_eq!(last.state, State::Done);
+    assert_eq!(last.state, CleanupState::Done);
     assert_eq!(cloud.keys(), Vec::<String>::new());
 
     // Another execution's claim stays.
     cloud.put(&plan.claim_key, claim_of("run-2").to_json());
-    assert_eq!(cleaner(&cloud).run(request(Some(last))).await.unwrap().state, State::Done);
+    assert_eq!(cleaner(&cloud).run(request(Some(last))).await.unwrap().state, CleanupState::Done);
     assert!(cloud.object(&plan.claim_key).is_some());
 }
 
@@ -234,7 +234,7 @@ async fn a_cleanup_for_another_that_gives_up_is_an_error() {
     cloud.fail("ec2:DeleteVolume", 999, 403, "UnauthorizedOperation");
     let mut cleanup = None;
     let error = loop {
-        let request = Request { plan: plan.clone(), failure: Some(caught()), cleanup, release: true };
+        let request = CleanupRequest { plan: plan.clone(), failure: Some(caught()), cleanup, release: true };
         match cleaner(&cloud).run(request).await {
             Ok(next) => cleanup = Some(next),
             Err(error) => break error,

@@ -3,9 +3,9 @@
 use domain::conclusion::{CatalogRow, Latest};
 use domain::failure::{CaughtError, Failure, Kind};
 use domain::plan::Decision;
-use lambdas::cleanup::{Cleanup, State as CleanupState};
-use lambdas::conclude::{Conclusion, Request, State, run};
-use lambdas::deletion::{Deletion, State as DeletionState};
+use lambdas::cleanup::{Cleanup, CleanupState};
+use lambdas::conclude::{Conclusion, ConclusionRequest, ConclusionState, run};
+use lambdas::deletion::{Deletion, DeletionState};
 use lambdas::error::Error;
 use lambdas::metric::Emitter;
 
@@ -20,8 +20,8 @@ fn cleanup(state: CleanupState) -> Cleanup {
     Cleanup { state, turn: 2, wait_seconds: 1, removed: Vec::new(), remaining, failure: None }
 }
 
-fn request() -> Request {
-    Request {
+fn request() -> ConclusionRequest {
+    ConclusionRequest {
         execution: execution("run-1"),
         plan: Some(Decision::Export(Box::new(plan()))),
         exported: true,
@@ -39,7 +39,7 @@ fn exported() -> Cloud {
     cloud
 }
 
-async fn conclude(cloud: &Cloud, request: Request) -> Result<Conclusion, Error> {
+async fn conclude(cloud: &Cloud, request: ConclusionRequest) -> Result<Conclusion, Error> {
     let told = cloud.clone();
     let emitter = Emitter::new(move |line| told.edit(|state| state.metrics.push(serde_json::from_str(&line).unwrap())));
     run(&cloud.s3(), &emitter, request, now()).await
@@ -57,8 +57,8 @@ fn latest(cloud: &Cloud) -> Latest {
 async fn a_success_enters_the_catalog_and_gives_the_claim_back() {
     let cloud = exported();
     let deletion = Some(Deletion { turn: 1, state: DeletionState::Deleted, wait_seconds: 0, reason: None });
-    let conclusion = conclude(&cloud, Request { deletion, ..request() }).await.unwrap();
-    assert_eq!(conclusion.state, State::Exported);
+    let conclusion = conclude(&cloud, ConclusionRequest { deletion, ..request() }).await.unwrap();
+    assert_eq!(conclusion.state, ConclusionState::Exported);
     assert_eq!(conclusion.bytes, 8_192);
     assert!(conclusion.recovery_point_deleted);
     assert_eq!(conclusion.manifests, [plan().units[0].manifest_key()]);
@@ -67,7 +67,7 @@ async fn a_success_enters_the_catalog_and_gives_the_claim_back() {
     assert_eq!(cloud.object(&plan().claim_key), None);
     // A retry of the call changes nothing.
     let keys = cloud.keys();
-    assert_eq!(conclude(&cloud, request()).await.unwrap().state, State::Exported);
+    assert_eq!(conclude(&cloud, request()).await.unwrap().state, ConclusionState::Exported);
     assert_eq!(cloud.keys(), keys);
     assert!(row(&cloud).unwrap().recovery_point_deleted);
 }
@@ -76,12 +76,12 @@ async fn a_success_enters_the_catalog_and_gives_the_claim_back() {
 async fn a_recovery_point_that_is_kept_is_no_failure_and_the_row_says_why() {
     let cloud = exported();
     // The row as it was entered before the deletion was decided.
-    conclude(&cloud, Request { cleanup: None, ..request() }).await.unwrap();
+    conclude(&cloud, ConclusionRequest { cleanup: None, ..request() }).await.unwrap();
     assert_eq!(row(&cloud).unwrap().recovery_point_kept, None);
     let why = Some("the last one".to_owned());
     let kept = Some(Deletion { turn: 1, state: DeletionState::Kept, wait_seconds: 0, reason: why.clone() });
-    let conclusion = conclude(&cloud, Request { deletion: kept, ..request() }).await.unwrap();
-    assert_eq!(conclusion.state, State::Exported);
+    let conclusion = conclude(&cloud, ConclusionRequest { deletion: kept, ..request() }).await.unwrap();
+    assert_eq!(conclusion.state, ConclusionState::Exported);
     assert_eq!((conclusion.recovery_point_deleted, conclusion.recovery_point_kept), (false, why.clone()));
     let row = row(&cloud).unwrap();
     assert_eq!((row.recovery_point_deleted, row.recovery_point_kept), (false, why));
@@ -92,8 +92,8 @@ async fn each_end_is_counted_with_what_it_moved() {
     let cloud = exported();
     conclude(&cloud, request()).await.unwrap();
     let failure = Some(CaughtError { error: "RestoreFailed".into(), cause: "no volume".into() });
-    conclude(&cloud, Request { exported: false, failure: failure.clone(), ..request() }).await.unwrap();
-    conclude(&cloud, Request { plan: None, exported: false, failure, ..request() }).await.unwrap();
+    conclude(&cloud, ConclusionRequest { exported: false, failure: failure.clone(), ..request() }).await.unwrap();
+    conclude(&cloud, ConclusionRequest { plan: None, exported: false, failure, ..request() }).await.unwrap();
     let told = cloud.edit(|state| std::mem::take(&mut state.metrics));
     let counts: Vec<_> = told.iter().map(|line| (line["Exports"].as_f64(), line["FailedExports"].as_f64())).collect();
     assert_eq!(counts, [(Some(1.0), Some(0.0)), (Some(0.0), Some(1.0)), (Some(0.0), Some(1.0))]);
@@ -113,9 +113,9 @@ async fn a_failure_is_passed_on_as_it_was_explained() {
     let failure = Some(CaughtError { error: "States.TaskFailed".into(), cause: "raw".into() });
     let mut cleanup = cleanup(CleanupState::Done);
     cleanup.failure = Some(Failure::new(Kind::ReadFailed, "the disk"));
-    let request = Request { exported: false, failure, cleanup: Some(cleanup), ..request() };
+    let request = ConclusionRequest { exported: false, failure, cleanup: Some(cleanup), ..request() };
     let conclusion = conclude(&cloud, request).await.unwrap();
-    assert_eq!(conclusion.state, State::Failed);
+    assert_eq!(conclusion.state, ConclusionState::Failed);
     assert_eq!(conclusion.failure, Some(Failure::new(Kind::ReadFailed, "the disk")));
     assert_eq!(row(&cloud), None);
     assert_eq!(cloud.object(&plan().claim_key), None);
@@ -124,8 +124,9 @@ async fn a_failure_is_passed_on_as_it_was_explained() {
 #[tokio::test]
 async fn a_cleanup_that_did_not_end_keeps_the_claim_and_fails_a_success() {
     let cloud = exported();
-    let conclusion =
-        conclude(&cloud, Request { cleanup: Some(cleanup(CleanupState::GaveUp)), ..request() }).await.unwrap();
+    let conclusion = conclude(&cloud, ConclusionRequest { cleanup: Some(cleanup(CleanupState::GaveUp)), ..request() })
+        .await
+        .unwrap();
     let failure = conclusion.failure.unwrap();
     assert_eq!(failure.error, "CleanupIncomplete");
     assert!(failure.cause.contains("vol-1") && failure.cause.contains("complete and verified"), "{}", failure.cause);
@@ -137,7 +138,7 @@ async fn a_cleanup_that_did_not_end_keeps_the_claim_and_fails_a_success() {
 async fn the_original_failure_comes_before_that_of_the_cleanup() {
     let cloud = exported();
     let caught = |error: &str, cause: &str| Some(CaughtError { error: error.into(), cause: cause.into() });
-    let request = Request {
+    let request = ConclusionRequest {
         exported: false,
         failure: caught("RestoreFailed", r#"{"errorMessage": "no volume"}"#),
         cleanup: None,
@@ -158,7 +159,7 @@ async fn a_refused_deletion_fails_the_execution_but_the_export_stays_in_the_cata
         error: "DeletionRefused".into(),
         cause: r#"{"errorType": "DeletionRefused", "errorMessage": "legal hold"}"#.into(),
     });
-    let conclusion = conclude(&cloud, Request { failure, ..request() }).await.unwrap();
+    let conclusion = conclude(&cloud, ConclusionRequest { failure, ..request() }).await.unwrap();
     let told = conclusion.failure.unwrap();
     assert_eq!(told.error, "DeletionRefused");
     assert!(told.cause.contains("legal hold") && told.cause.contains(&plan().catalog_key), "{}", told.cause);
@@ -172,7 +173,8 @@ async fn a_failed_plan_is_told_in_words() {
         error: "BucketNotFound".into(),
         cause: r#"{"errorType": "BucketNotFound", "errorMessage": "no bucket"}"#.into(),
     });
-    let request = Request { plan: None, exported: false, failure, cleanup: None, deletion: None, ..request() };
+    let request =
+        ConclusionRequest { plan: None, exported: false, failure, cleanup: None, deletion: None, ..request() };
     let conclusion = conclude(&cloud, request).await.unwrap();
     assert_eq!(conclusion.failure, Some(Failure::new(Kind::BucketNotFound, "no bucket")));
     assert_eq!(cloud.edit(|state| state.calls.len()), 0);

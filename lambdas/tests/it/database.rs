@@ -2,70 +2,24 @@
 
 use domain::claim::Claim;
 use domain::failure::{CaughtError, Kind};
-use domain::plan::{Plan, Unit};
-use domain::source::{DatabaseSource, Engine, ParameterGroup, SnapshotKind, Source};
+use domain::plan::Plan;
+use domain::source::SnapshotKind;
 use jiff::SignedDuration;
-use lambdas::cleanup::{self, Cleanup};
+use lambdas::cleanup::{Cleanup, CleanupRequest, CleanupState};
 use lambdas::error::Error;
 use lambdas::metric::Emitter;
-use lambdas::reaper::{self, Reaper};
-use lambdas::restore::{Request, Restore, State};
+use lambdas::reaper::{Reaper, ReaperReport};
+use lambdas::restore::{Restore, RestoreRequest, RestoreState};
 use serde_json::json;
 
 use crate::cleanup::cleaner;
 use crate::cloud::Cloud;
-use crate::sample::{now, plan};
+use crate::sample::{DATABASE_SNAPSHOT, database, mysql, names, now, plan, reaper_settings};
 
-pub(crate) const SNAPSHOT: &str = "arn:aws:rds:us-east-1:123456789012:snapshot:awsbackup:job-1f2e";
-
-/// The sample plan, of this source instead.
-pub(crate) fn plan_of(source: Source) -> Plan {
-    let plan = plan();
-    let unit = Unit { key: "orders".into(), source, restore_timeout_seconds: 3_600, ..plan.units[0].clone() };
-    Plan { units: vec![unit], ..plan }
-}
-
-pub(crate) fn names() -> String {
-    plan().job_name_prefix()
-}
-
-fn database(kind: SnapshotKind) -> Plan {
-    let is_aurora = kind == SnapshotKind::AuroraCluster;
-    plan_of(Source::Database(DatabaseSource {
-        snapshot_arn: SNAPSHOT.into(),
-        snapshot_kind: kind,
-        engine: if is_aurora { Engine::AuroraPostgresql } else { Engine::Postgres },
-        engine_version: "15.7".into(),
-        size_gib: 20,
-        kms_key_id: None,
-        master_user: "admin_user".into(),
-        instance_id: format!("{}db", names()),
-        cluster_id: is_aurora.then(|| format!("{}cluster", names())),
-        password_parameter: format!("/backup-export/{}db", names()),
-        instance_class: "db.t4g.medium".into(),
-        storage_type: Some("gp3".into()),
-        iops: None,
-        subnet_group: "private".into(),
-        security_groups: vec!["sg-1".into()],
-        parameter_group: None,
-    }))
-}
-
-/// The same of MySQL, which needs a parameter group.
-fn mysql(kind: SnapshotKind) -> Plan {
-    let mut plan = database(kind);
-    if let Source::Database(source) = &mut plan.units[0].source {
-        let engine = if source.cluster_id.is_some() { Engine::AuroraMysql } else { Engine::Mysql };
-        let group = ParameterGroup { name: source.instance_id.clone(), family: format!("{engine}8.0") };
-        *source = DatabaseSource { engine, parameter_group: Some(group), ..source.clone() };
-    }
-    plan
-}
-
-pub(crate) fn request(plan: &Plan, restore: Option<Restore>) -> Request {
+pub(crate) fn request(plan: &Plan, restore: Option<Restore>) -> RestoreRequest {
     // What the state machine carries is what the Lambda reads.
     let restore = restore.map(|restore| serde_json::from_value(serde_json::to_value(restore).unwrap()).unwrap());
-    Request { unit: plan.units[0].clone(), plan: plan.clone(), restore }
+    RestoreRequest { unit: plan.units[0].clone(), plan: plan.clone(), restore }
 }
 
 pub(crate) async fn start(cloud: &Cloud, plan: &Plan) -> Restore {
@@ -97,7 +51,7 @@ async fn an_instance_is_private_tagged_and_made_once() {
     assert_eq!(cloud.edit(|state| state.databases.instances.len()), 1);
     let call = &said(&cloud, "RestoreDBInstanceFromDBSnapshot")[0];
     for (field, value) in [
-        ("DBSnapshotIdentifier", SNAPSHOT),
+        ("DBSnapshotIdentifier", DATABASE_SNAPSHOT),
         ("PubliclyAccessible", "false"),
         ("DeletionProtection", "false"),
         ("MultiAZ", "false"),
@@ -131,16 +85,14 @@ async fn a_server_with_events_starts_with_a_group_that_keeps_them_from_running()
         start(&cloud, &plan).await;
         assert_eq!(
             cloud.edit(|state| state.databases.parameter_groups.clone()),
-            [((kind == SnapshotKind::AuroraCluster, format!("{}db", names())), true)].into()
+            [((kind == SnapshotKind::AuroraCluster, names().instance()), true)].into()
         );
         let made = &said(&cloud, create)[0];
         assert!(made["DBParameterGroupFamily"].ends_with("mysql8.0"), "{made:?}");
         assert!(made.contains_key("Tags.Tag.1.Key"), "{made:?}");
         let called = &said(&cloud, restore)[0];
         assert!(
-            called
-                .iter()
-                .any(|(field, value)| field.ends_with("ParameterGroupName") && *value == format!("{}db", names()))
+            called.iter().any(|(field, value)| field.ends_with("ParameterGroupName") && *value == names().instance())
         );
         // What is set is not set again: a group that is in use may refuse it.
         let changes = said(&cloud, &create.replace("Create", "Modify")).len();
@@ -154,7 +106,7 @@ async fn the_password_is_set_kept_and_waited_for_and_never_told() {
     let plan = database(SnapshotKind::Instance);
     let mut restore = start(&cloud, &plan).await;
     restore = look(&cloud, &plan, restore).await.unwrap();
-    assert_eq!(restore.state, State::Pending);
+    assert_eq!(restore.state, RestoreState::Pending);
     set_instance(&cloud, "available");
     // An answer that is lost makes no second password.
     cloud.lose_answer("ssm:PutParameter");
@@ -162,7 +114,7 @@ async fn the_password_is_set_kept_and_waited_for_and_never_told() {
     let parameters = cloud.edit(|state| state.databases.parameters.clone());
     assert_eq!(parameters.len(), 1);
     let (name, password) = parameters.first_key_value().unwrap();
-    assert_eq!(*name, format!("/backup-export/{}db", names()));
+    assert_eq!(*name, names().password_parameter("/backup-export/"));
     assert!((16..=41).contains(&password.len()));
     assert_eq!(said(&cloud, "ModifyDBInstance")[0]["MasterUserPassword"], *password);
 
@@ -170,12 +122,12 @@ async fn the_password_is_set_kept_and_waited_for_and_never_told() {
     restore = look(&cloud, &plan, restore).await.unwrap();
     set_instance(&cloud, "available");
     restore = look(&cloud, &plan, restore).await.unwrap();
-    assert_eq!(restore.state, State::Pending, "the change is pending still");
+    assert_eq!(restore.state, RestoreState::Pending, "the change is pending still");
     cloud.edit(|state| state.databases.resetting = false);
     restore = look(&cloud, &plan, restore).await.unwrap();
-    assert_eq!(restore.state, State::Pending, "RDS shows available for a moment before it begins");
+    assert_eq!(restore.state, RestoreState::Pending, "RDS shows available for a moment before it begins");
     let ready = look(&cloud, &plan, restore).await.unwrap();
-    assert_eq!(ready.state, State::Ready);
+    assert_eq!(ready.state, RestoreState::Ready);
     assert_eq!(ready.command[..5], ["database", "--host", "db.example", "--port", "5432"]);
     // The queue of the zone in which RDS says that it is.
     assert!(ready.job_queue.ends_with("/c"), "{}", ready.job_queue);
@@ -195,7 +147,7 @@ async fn a_cluster_gets_an_instance_when_it_is_there() {
     cloud.edit(|state| state.databases.clusters.values_mut().for_each(|status| *status = "available".into()));
     restore = look(&cloud, &plan, restore).await.unwrap();
     let call = &said(&cloud, "CreateDBInstance")[0];
-    assert_eq!(call["DBClusterIdentifier"], format!("{}cluster", names()));
+    assert_eq!(call["DBClusterIdentifier"], names().cluster());
     assert!(!call.contains_key("MasterUserPassword"));
     set_instance(&cloud, "available");
     look(&cloud, &plan, restore).await.unwrap();
@@ -207,7 +159,7 @@ async fn a_multi_az_cluster_becomes_an_instance() {
     let cloud = Cloud::new();
     start(&cloud, &database(SnapshotKind::MultiAzCluster)).await;
     let call = &said(&cloud, "RestoreDBInstanceFromDBSnapshot")[0];
-    assert_eq!(call["DBClusterSnapshotIdentifier"], SNAPSHOT);
+    assert_eq!(call["DBClusterSnapshotIdentifier"], DATABASE_SNAPSHOT);
     assert!(!call.contains_key("DBSnapshotIdentifier"));
 }
 
@@ -265,10 +217,10 @@ pub(crate) async fn clean(cloud: &Cloud, plan: &Plan) -> (Cleanup, Vec<String>) 
     let mut seen = Vec::new();
     let mut cleanup = None;
     loop {
-        let request = cleanup::Request { plan: plan.clone(), failure: failure.clone(), cleanup, release: false };
+        let request = CleanupRequest { plan: plan.clone(), failure: failure.clone(), cleanup, release: false };
         let turn = cleaner(cloud).run(request).await.unwrap();
         seen.extend(turn.remaining.clone());
-        if turn.state != cleanup::State::Pending {
+        if turn.state != CleanupState::Pending {
             return (turn, seen);
         }
         cleanup = Some(turn);
@@ -281,14 +233,14 @@ async fn instance_then_cluster_then_nothing_is_left() {
     let plan = database(SnapshotKind::AuroraCluster);
     cloud.edit(|state| {
         let databases = &mut state.databases;
-        databases.instances.insert(format!("{}db", names()), "creating".into());
-        databases.clusters.insert(format!("{}cluster", names()), "available".into());
-        databases.parameters.insert(format!("/backup-export/{}db", names()), "secret".into());
+        databases.instances.insert(names().instance(), "creating".into());
+        databases.clusters.insert(names().cluster(), "available".into());
+        databases.parameters.insert(names().password_parameter("/backup-export/"), "secret".into());
         databases.instances.insert("production".into(), "available".into());
     });
     cloud.edit(|state| state.databases.instances.remove("production"));
     let (cleanup, seen) = clean(&cloud, &plan).await;
-    assert_eq!(cleanup.state, cleanup::State::Done);
+    assert_eq!(cleanup.state, CleanupState::Done);
     assert_eq!(cleanup.removed.len(), 3, "{:?}", cleanup.removed);
     assert!(seen.iter().any(|what| what.contains("creating")), "{seen:?}");
     cloud.edit(|state| {
@@ -305,19 +257,23 @@ async fn a_parameter_group_goes_after_what_uses_it() {
         let plan = mysql(kind);
         cloud.edit(|state| {
             let databases = &mut state.databases;
-            databases.instances.insert(format!("{}db", names()), "available".into());
+            databases.instances.insert(names().instance(), "available".into());
             if kind == SnapshotKind::AuroraCluster {
-                databases.clusters.insert(format!("{}cluster", names()), "available".into());
+                databases.clusters.insert(names().cluster(), "available".into());
             }
             let of_cluster = kind == SnapshotKind::AuroraCluster;
-            databases.parameter_groups.insert((of_cluster, format!("{}db", names())), true);
-            databases.parameter_groups.insert((!of_cluster, format!("{}db", names())), true);
+            databases.parameter_groups.insert((of_cluster, names().parameter_group()), true);
+            databases.parameter_groups.insert((!of_cluster, names().instance()), true);
         });
         let (cleanup, _) = clean(&cloud, &plan).await;
-        assert_eq!(cleanup.state, cleanup::State::Done, "{cleanup:?}");
-        assert!(cleanup.removed.contains(&format!("parameter group {}db", names())), "{:?}", cleanup.removed);
+        assert_eq!(cleanup.state, CleanupState::Done, "{cleanup:?}");
+        assert!(
+            cleanup.removed.contains(&format!("parameter group {}", names().parameter_group())),
+            "{:?}",
+            cleanup.removed
+        );
         // That of the other kind is not its own.
-        let left = [((kind != SnapshotKind::AuroraCluster, format!("{}db", names())), true)].into();
+        let left = [((kind != SnapshotKind::AuroraCluster, names().instance()), true)].into();
         assert_eq!(cloud.edit(|state| state.databases.parameter_groups.clone()), left);
     }
 }
@@ -326,17 +282,17 @@ async fn a_parameter_group_goes_after_what_uses_it() {
 async fn a_parameter_group_that_does_not_go_is_tried_again_and_told() {
     let cloud = Cloud::new();
     let plan = mysql(SnapshotKind::Instance);
-    cloud.edit(|state| state.databases.parameter_groups.insert((false, format!("{}db", names())), true));
+    cloud.edit(|state| state.databases.parameter_groups.insert((false, names().instance()), true));
     // RDS takes it for used for a while after its server is gone.
     cloud.fail("rds:DeleteDBParameterGroup", 2, 400, "InvalidDBParameterGroupState");
     let (cleanup, seen) = clean(&cloud, &plan).await;
-    assert_eq!(cleanup.state, cleanup::State::Done);
+    assert_eq!(cleanup.state, CleanupState::Done);
     assert!(seen.iter().any(|what| what.contains("parameter group") && what.contains("in use")), "{seen:?}");
 
-    cloud.edit(|state| state.databases.parameter_groups.insert((false, format!("{}db", names())), true));
+    cloud.edit(|state| state.databases.parameter_groups.insert((false, names().instance()), true));
     cloud.fail("rds:DeleteDBParameterGroup", 999, 403, "AccessDenied");
     let (cleanup, _) = clean(&cloud, &plan).await;
-    assert_eq!(cleanup.state, cleanup::State::GaveUp);
+    assert_eq!(cleanup.state, CleanupState::GaveUp);
     assert!(cleanup.remaining[0].contains("delete the parameter group"), "{:?}", cleanup.remaining);
 }
 
@@ -366,11 +322,11 @@ async fn automated_backups_that_are_not_ours_to_delete_keep_nothing_from_going()
         cloud.edit(|state| {
             let databases = &mut state.databases;
             databases.keeps_backups = Some(code);
-            databases.instances.insert(format!("{}db", names()), "available".into());
-            databases.clusters.insert(format!("{}cluster", names()), "available".into());
+            databases.instances.insert(names().instance(), "available".into());
+            databases.clusters.insert(names().cluster(), "available".into());
         });
         let (cleanup, _) = clean(&cloud, &plan).await;
-        assert_eq!(cleanup.state, cleanup::State::Done, "{cleanup:?}");
+        assert_eq!(cleanup.state, CleanupState::Done, "{cleanup:?}");
         assert!(cloud.edit(|state| state.databases.instances.is_empty() && state.databases.clusters.is_empty()));
         let asked: Vec<_> =
             said(&cloud, "DeleteDBCluster").iter().map(|call| call["DeleteAutomatedBackups"].clone()).collect();
@@ -378,15 +334,8 @@ async fn automated_backups_that_are_not_ours_to_delete_keep_nothing_from_going()
     }
 }
 
-async fn reap(cloud: &Cloud) -> Result<reaper::Report, Error> {
-    let settings = reaper::Settings {
-        bucket: plan().bucket,
-        bucket_owner: plan().bucket_owner,
-        state_machine: "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export".into(),
-        resource_types: ["RDS", "DynamoDB"].map(str::to_owned).into(),
-        parameter_path: "/backup-export/".into(),
-        settle: SignedDuration::from_mins(2),
-    };
+async fn reap(cloud: &Cloud) -> Result<ReaperReport, Error> {
+    let settings = reaper_settings(&["RDS", "DynamoDB"]);
     let sfn = aws_sdk_sfn::Client::new(&cloud.config());
     let metrics = Emitter::new(|_| {});
     Reaper { cleaner: cleaner(cloud), sfn, settings, metrics }.run(&json!({}), now()).await
@@ -395,22 +344,22 @@ async fn reap(cloud: &Cloud) -> Result<reaper::Report, Error> {
 #[tokio::test]
 async fn what_came_after_its_cleanup_is_found_by_its_name() {
     let cloud = Cloud::new();
-    let installation = domain::id::installation("arn:aws:states:us-east-1:123456789012:stateMachine:another");
+    let installation = domain::name::installation("arn:aws:states:us-east-1:123456789012:stateMachine:another");
     let elsewhere = format!("exp-0123456789abcdef0123-{installation}01234567-db");
     cloud.edit(|state| {
         let databases = &mut state.databases;
-        databases.instances.insert(format!("{}db", names()), "available".into());
+        databases.instances.insert(names().instance(), "available".into());
         databases.instances.insert(elsewhere.clone(), "available".into());
         databases.instances.insert("production".into(), "available".into());
-        databases.parameters.insert(format!("/backup-export/{}db", names()), "secret".into());
+        databases.parameters.insert(names().password_parameter("/backup-export/"), "secret".into());
         databases.parameters.insert("/backup-export/by-hand".into(), "secret".into());
         for of_cluster in [false, true] {
-            databases.parameter_groups.insert((of_cluster, format!("{}db", names())), true);
+            databases.parameter_groups.insert((of_cluster, names().parameter_group()), true);
             databases.parameter_groups.insert((of_cluster, "production".into()), true);
         }
-        databases.tasks.insert(format!("{}parquet", names()), "IN_PROGRESS".into());
+        databases.tasks.insert(names().export_task(), "IN_PROGRESS".into());
         databases.tasks.insert("by-hand".into(), "IN_PROGRESS".into());
-        databases.tables.insert(format!("{}table", names()), "ACTIVE".into());
+        databases.tables.insert(names().temporary_table(), "ACTIVE".into());
         databases.tables.insert("orders".into(), "ACTIVE".into());
     });
     // While it is claimed somebody works with it.
@@ -426,7 +375,7 @@ async fn what_came_after_its_cleanup_is_found_by_its_name() {
         assert_eq!(databases.parameters.keys().collect::<Vec<_>>(), ["/backup-export/by-hand"]);
         assert_eq!(databases.tables.keys().collect::<Vec<_>>(), ["orders"]);
         assert!(databases.parameter_groups.keys().map(|(_, name)| name.as_str()).eq(["production", "production"]));
-        assert_eq!(databases.tasks[&format!("{}parquet", names())], "CANCELED");
+        assert_eq!(databases.tasks[&names().export_task()], "CANCELED");
         assert_eq!(databases.tasks["by-hand"], "IN_PROGRESS");
     });
 }

@@ -3,10 +3,10 @@
 use domain::claim::Claim;
 use domain::conclusion::CatalogRow;
 use domain::failure::Kind;
-use domain::id::ExportId;
 use domain::key::claim_key;
+use domain::name;
 use domain::plan::{Plan, VerifyMode};
-use lambdas::deletion::{Deletion, Request, State, run};
+use lambdas::deletion::{Deletion, DeletionRequest, DeletionState, run};
 use lambdas::error::Error;
 use serde_json::{Value, json};
 
@@ -14,9 +14,10 @@ use crate::cloud::Cloud;
 use crate::sample::{image_manifest, image_plan, now};
 
 async fn turn(cloud: &Cloud, plan: &Plan, deletion: Option<Deletion>) -> Result<Deletion, Error> {
-    let deletion = deletion.unwrap_or(Deletion { turn: 0, state: State::Pending, wait_seconds: 0, reason: None });
+    let deletion =
+        deletion.unwrap_or(Deletion { turn: 0, state: DeletionState::Pending, wait_seconds: 0, reason: None });
     let backup = aws_sdk_backup::Client::new(&cloud.config());
-    run(&backup, &cloud.s3(), Request { plan: plan.clone(), deletion }, now()).await
+    run(&backup, &cloud.s3(), DeletionRequest { plan: plan.clone(), deletion }, now()).await
 }
 
 fn exported() -> (Cloud, Plan) {
@@ -31,10 +32,10 @@ fn exported() -> (Cloud, Plan) {
 async fn a_deletion_is_confirmed_by_describing() {
     let (cloud, plan) = exported();
     let deletion = turn(&cloud, &plan, None).await.unwrap();
-    assert_eq!(deletion.state, State::Deleted);
+    assert_eq!(deletion.state, DeletionState::Deleted);
     assert_eq!(cloud.calls("backup:DELETE"), 1);
     // The call is safe to make again.
-    assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, State::Deleted);
+    assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, DeletionState::Deleted);
     assert_eq!(cloud.calls("backup:DELETE"), 1);
 }
 
@@ -51,7 +52,7 @@ async fn the_export_is_in_the_catalog_before_its_source_goes() {
     assert!(!row(&cloud, &plan).unwrap().recovery_point_deleted);
     assert!(cloud.object(&plan.latest_key).is_some());
     let keys = cloud.keys();
-    assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, State::Deleted);
+    assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, DeletionState::Deleted);
     assert_eq!(cloud.keys(), keys);
 
     for object in ["s3:PUT catalog/", "s3:PUT latest/"] {
@@ -95,7 +96,7 @@ async fn the_last_recovery_points_of_a_resource_are_kept() {
     ] {
         listed(&cloud, &plan, &points);
         let deletion = turn(&cloud, &plan, None).await.unwrap();
-        assert_eq!(deletion.state, State::Kept, "{points:?}");
+        assert_eq!(deletion.state, DeletionState::Kept, "{points:?}");
         let reason = deletion.reason.unwrap();
         assert!(reason.contains("MINIMUM_RECOVERY_POINTS is 2") && reason.contains(OWN), "{reason}");
     }
@@ -107,7 +108,7 @@ async fn the_last_recovery_points_of_a_resource_are_kept() {
 
     let (cloud, _) = exported();
     listed(&cloud, &plan, &usable);
-    assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, State::Deleted);
+    assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, DeletionState::Deleted);
 }
 
 #[tokio::test]
@@ -119,35 +120,41 @@ async fn two_that_end_together_do_not_count_on_each_other() {
     for generation in [0, 1] {
         let arn = "arn:aws:ec2:us-east-1::image/ami-00000001".parse().unwrap();
         let mut other = plan.clone();
-        other.export_id = ExportId::derive(&arn, generation);
+        other.export_id = name::export_id(&arn, generation);
         other.recovery_point.arn = arn;
         let key = claim_key(&other.export_id);
         cloud.put(&key, String::from_utf8(Claim::new(other, now()).to_json()).unwrap());
-        assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, State::Kept, "{generation}");
+        assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, DeletionState::Kept, "{generation}");
         cloud.edit(|state| state.objects.remove(&key));
     }
-    assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, State::Deleted);
+    assert_eq!(turn(&cloud, &plan, None).await.unwrap().state, DeletionState::Deleted);
 }
 
 #[tokio::test]
 async fn an_accepted_deletion_is_told_though_it_cannot_be_looked_at() {
     let (cloud, plan) = exported();
-    // The first look says that it is there, the second, after the deletion, is throttled however often the client tries.
+    // The first look says that it is there, the second, after the deletion, is throttled however often the client
+    // tries.
     cloud.fail_after("backup:GET", 1, 9, 429, "ThrottlingException");
     let deletion = turn(&cloud, &plan, None).await.unwrap();
-    assert_eq!((deletion.state, deletion.turn), (State::Pending, 1));
+    assert_eq!((deletion.state, deletion.turn), (DeletionState::Pending, 1));
     assert_eq!(cloud.calls("backup:DELETE"), 1);
 }
 
 #[tokio::test]
 async fn without_the_tag_nothing_goes() {
-    for (tag, state) in [(None, State::Kept), (Some("True"), State::Kept), (Some("true"), State::Deleted)] {
+    for (tag, state) in
+        [(None, DeletionState::Kept), (Some("True"), DeletionState::Kept), (Some("true"), DeletionState::Deleted)]
+    {
         let (cloud, mut plan) = exported();
         plan.retention.only_tagged = Some("exportable".into());
         plan.recovery_point.tags = tag.map(|value| ("exportable".to_owned(), value.to_owned())).into_iter().collect();
         let deletion = turn(&cloud, &plan, None).await.unwrap();
         assert_eq!(deletion.state, state, "{tag:?}");
-        assert_eq!(deletion.reason.is_some_and(|reason| reason.contains("exportable = true")), state == State::Kept);
+        assert_eq!(
+            deletion.reason.is_some_and(|reason| reason.contains("exportable = true")),
+            state == DeletionState::Kept
+        );
     }
 }
 
@@ -157,12 +164,12 @@ async fn a_deletion_under_way_is_waited_for_and_not_asked_for_twice() {
     cloud.edit(|state| state.after_deletion = Some("DELETING".into()));
     let mut deletion = turn(&cloud, &plan, None).await.unwrap();
     for _ in 0..3 {
-        assert_eq!(deletion.state, State::Pending);
+        assert_eq!(deletion.state, DeletionState::Pending);
         deletion = turn(&cloud, &plan, Some(deletion)).await.unwrap();
     }
     assert_eq!(cloud.calls("backup:DELETE"), 1);
     cloud.edit(|state| state.recovery_point = None);
-    assert_eq!(turn(&cloud, &plan, Some(deletion)).await.unwrap().state, State::Deleted);
+    assert_eq!(turn(&cloud, &plan, Some(deletion)).await.unwrap().state, DeletionState::Deleted);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "test code: clippy exempts only the test functions themselves")]
 
 mod asl;
+mod cause;
 mod cleanup;
 mod cloud;
 mod conclude;

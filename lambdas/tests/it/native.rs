@@ -4,44 +4,13 @@ use domain::claim::Claim;
 use domain::failure::Kind;
 use domain::key::NATIVE_LISTING;
 use domain::manifest::{Manifest, Native, SmallObject};
-use domain::plan::Plan;
-use domain::source::{Engine, SnapshotExportSource, Source, TableFormat, TableOrigin, TableSource};
-use lambdas::cleanup;
-use lambdas::restore::State;
+use domain::source::TableOrigin;
+use lambdas::cleanup::CleanupState;
+use lambdas::restore::RestoreState;
 
 use crate::cloud::Cloud;
-use crate::database::{SNAPSHOT, clean, look, names, plan_of, request, said, start};
-use crate::sample::{manifest, now};
-
-fn parquet() -> Plan {
-    plan_of(Source::SnapshotExport(SnapshotExportSource {
-        snapshot_arn: SNAPSHOT.into(),
-        engine: Engine::Mysql,
-        engine_version: "8.0".into(),
-        size_gib: 20,
-        task_id: format!("{}parquet", names()),
-        role_arn: "arn:aws:iam::123456789012:role/export".into(),
-        kms_key_id: "key-1".into(),
-    }))
-}
-
-fn table(origin: TableOrigin) -> Plan {
-    plan_of(Source::Table(TableSource {
-        table_arn: "arn:aws:dynamodb:us-east-1:123456789012:table/orders".into(),
-        origin,
-        format: TableFormat::DynamodbJson,
-        size_bytes: None,
-    }))
-}
-
-fn backup() -> Plan {
-    table(TableOrigin::Backup {
-        backup_arn: "arn:aws:dynamodb:us-east-1:123456789012:table/orders/backup/0154".into(),
-        restore_role_arn: None,
-        temporary_table: format!("{}table", names()),
-        temporary_table_arn: format!("arn:aws:dynamodb:us-east-1:123456789012:table/{}table", names()),
-    })
-}
+use crate::database::{clean, look, request, said, start};
+use crate::sample::{backup, manifest, names, now, parquet, table};
 
 #[tokio::test]
 async fn an_export_task_waits_for_one_of_five_slots() {
@@ -63,7 +32,7 @@ async fn an_export_task_waits_for_one_of_five_slots() {
     restore = look(&cloud, &plan, restore).await.unwrap();
     cloud.edit(|state| state.databases.tasks.values_mut().for_each(|status| *status = "COMPLETE".into()));
     let ready = look(&cloud, &plan, restore).await.unwrap();
-    let objects = format!("s3://exports/{}{}parquet/", plan.units[0].prefix, names());
+    let objects = format!("s3://exports/{}{}/", plan.units[0].prefix, names().export_task());
     assert_eq!(ready.command[..3], ["record".to_owned(), "--objects".into(), objects]);
 }
 
@@ -92,12 +61,12 @@ async fn a_backup_becomes_a_table_of_its_own_and_that_is_exported() {
     assert!(said(&cloud, "TagResource")[0]["body"].contains(plan.execution.as_str()));
     restore = look(&cloud, &plan, restore).await.unwrap();
     let call: serde_json::Value = serde_json::from_str(&said(&cloud, "ExportTableToPointInTime")[0]["body"]).unwrap();
-    let arn = format!("arn:aws:dynamodb:us-east-1:123456789012:table/{}table", names());
+    let arn = format!("arn:aws:dynamodb:us-east-1:123456789012:table/{}", names().temporary_table());
     assert_eq!(call["TableArn"], arn);
     assert_eq!(call["ExportFormat"], "DYNAMODB_JSON");
     assert!(call.get("ExportTime").is_none() && call["ClientToken"].is_string());
     restore = look(&cloud, &plan, restore).await.unwrap();
-    assert_eq!(restore.state, State::Pending);
+    assert_eq!(restore.state, RestoreState::Pending);
     cloud.edit(|state| state.databases.exports.values_mut().for_each(|(status, _)| *status = "COMPLETED".into()));
     let ready = look(&cloud, &plan, restore).await.unwrap();
     assert_eq!(ready.command[2], format!("s3://exports/{}AWSDynamoDB/0169/", plan.units[0].prefix));
@@ -132,25 +101,25 @@ async fn an_export_that_failed_says_why() {
 async fn what_aws_still_writes_is_ended_or_waited_for() {
     let cloud = Cloud::new();
     let plan = parquet();
-    cloud.edit(|state| state.databases.tasks.insert(format!("{}parquet", names()), "IN_PROGRESS".into()));
+    cloud.edit(|state| state.databases.tasks.insert(names().export_task(), "IN_PROGRESS".into()));
     let (cleanup, _) = clean(&cloud, &plan).await;
-    assert_eq!(cleanup.state, cleanup::State::Done);
+    assert_eq!(cleanup.state, CleanupState::Done);
     assert_eq!(cloud.calls("rds:CancelExportTask"), 1);
 
     let cloud = Cloud::new();
     let plan = backup();
     let prefix = plan.units[0].prefix.as_str().trim_end_matches('/').to_owned();
     cloud.edit(|state| {
-        state.databases.tables.insert(format!("{}table", names()), "CREATING".into());
+        state.databases.tables.insert(names().temporary_table(), "CREATING".into());
         state.databases.exports.insert("arn:ours".into(), ("IN_PROGRESS".into(), prefix));
         state.databases.exports.insert("arn:theirs".into(), ("IN_PROGRESS".into(), "elsewhere".into()));
     });
     let (cleanup, _) = clean(&cloud, &plan).await;
-    assert_eq!(cleanup.state, cleanup::State::GaveUp, "an export that runs may write again");
+    assert_eq!(cleanup.state, CleanupState::GaveUp, "an export that runs may write again");
     assert!(cleanup.remaining[0].contains("arn:ours") && cleanup.remaining.len() == 1, "{:?}", cleanup.remaining);
     assert!(cloud.edit(|state| state.databases.tables.is_empty()));
     cloud.edit(|state| state.databases.exports.values_mut().for_each(|(status, _)| *status = "COMPLETED".into()));
-    assert_eq!(clean(&cloud, &plan).await.0.state, cleanup::State::Done);
+    assert_eq!(clean(&cloud, &plan).await.0.state, CleanupState::Done);
 }
 
 #[tokio::test]
@@ -177,7 +146,7 @@ async fn what_aws_wrote_a_second_time_goes_and_what_the_manifest_vouches_for_sta
         let second = ["first-not/1.parquet", "second/1.parquet", "second/_SUCCESS"].map(|name| prefix.key(name));
         first.iter().chain(&second).for_each(|key| cloud.put(key, "rows"));
         let (cleanup, _) = clean(&cloud, &plan).await;
-        assert_eq!(cleanup.state, cleanup::State::Done);
+        assert_eq!(cleanup.state, CleanupState::Done);
         assert_eq!(cleanup.removed, second.map(|key| format!("object {key}")));
         assert!(first.iter().all(|key| cloud.object(key).is_some()), "{:?}", cloud.keys());
         assert!(cloud.object(&plan.units[0].manifest_key()).is_some());

@@ -8,7 +8,7 @@ use domain::plan::{Decision, Plan};
 use domain::settings::Settings;
 use lambdas::bucket::Bucket;
 use lambdas::error::Error;
-use lambdas::plan::{Planner, Request};
+use lambdas::plan::{PlanRequest, Planner};
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, snapshot_xml};
@@ -37,7 +37,7 @@ async fn decide_input(cloud: &Cloud, run: &str, input: Value) -> Result<Decision
         sfn: aws_sdk_sfn::Client::new(&config),
         settings,
     };
-    let request = Request { input, execution: execution(run), started_at: now() };
+    let request = PlanRequest { input, execution: execution(run), started_at: now() };
     planner.decide(request, now()).await
 }
 
@@ -158,7 +158,7 @@ async fn a_late_event_of_a_deleted_recovery_point_is_skipped_when_it_was_exporte
 async fn what_was_restored_for_an_export_is_not_exported() {
     let cloud = Cloud::new();
     // A backup plan that takes all volumes may take it, too.
-    let restored = format!("arn:aws:rds:us-east-1:123456789012:db:{}db", plan().job_name_prefix());
+    let restored = format!("arn:aws:rds:us-east-1:123456789012:db:{}", plan().names().instance());
     cloud.edit(|state| state.resource_arn = restored);
     let reason = skipped(decide(&cloud, "run-1").await.unwrap());
     assert!(reason.contains("was restored for an export") && reason.contains("backup-export:export-id"), "{reason}");

@@ -4,22 +4,15 @@ use domain::failure::Kind;
 use jiff::{SignedDuration, Timestamp};
 use lambdas::error::Error;
 use lambdas::metric::Emitter;
-use lambdas::reaper::{Reaper, Report, Settings};
+use lambdas::reaper::{Reaper, ReaperReport};
 use serde_json::{Value, json};
 
 use crate::cleanup::cleaner;
 use crate::cloud::Cloud;
-use crate::sample::{claim_of, execution, now, plan};
+use crate::sample::{claim_of, execution, now, plan, reaper_settings};
 
-async fn reap_at(cloud: &Cloud, event: Value, at: Timestamp) -> Result<Report, Error> {
-    let settings = Settings {
-        bucket: plan().bucket,
-        bucket_owner: plan().bucket_owner,
-        state_machine: "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export".into(),
-        resource_types: ["EBS", "EC2"].map(str::to_owned).into(),
-        parameter_path: "/backup-export/".into(),
-        settle: SignedDuration::from_mins(2),
-    };
+async fn reap_at(cloud: &Cloud, event: Value, at: Timestamp) -> Result<ReaperReport, Error> {
+    let settings = reaper_settings(&["EBS", "EC2"]);
     let sfn = aws_sdk_sfn::Client::new(&cloud.config());
     let metrics = Emitter::new({
         let cloud = cloud.clone();
@@ -28,12 +21,12 @@ async fn reap_at(cloud: &Cloud, event: Value, at: Timestamp) -> Result<Report, E
     Reaper { cleaner: cleaner(cloud), sfn, settings, metrics }.run(&event, at).await
 }
 
-async fn reap(cloud: &Cloud, event: Value) -> Result<Report, Error> {
+async fn reap(cloud: &Cloud, event: Value) -> Result<ReaperReport, Error> {
     reap_at(cloud, event, now()).await
 }
 
 /// Calls until nothing is left, as Lambda's retries do.
-async fn reap_all(cloud: &Cloud, event: Value) -> Report {
+async fn reap_all(cloud: &Cloud, event: Value) -> ReaperReport {
     for _ in 0..10 {
         match reap(cloud, event.clone()).await {
             Ok(report) => return report,
@@ -63,7 +56,7 @@ async fn a_dead_execution_is_cleaned_up_after_and_its_claim_released() {
     assert!(cloud.object(&plan.claim_key).is_some());
     reap_all(&cloud, json!({})).await;
     cloud.edit(|state| assert!(state.volumes.is_empty() && state.uploads.is_empty() && state.objects.is_empty()));
-    assert_eq!(reap(&cloud, json!({})).await.unwrap(), Report::default());
+    assert_eq!(reap(&cloud, json!({})).await.unwrap(), ReaperReport::default());
 }
 
 #[tokio::test]
@@ -89,7 +82,7 @@ async fn a_running_execution_is_left_alone() {
     cloud.volume("vol-1", execution("alive").as_str(), "in-use", Some("attached"));
     for running in ["RUNNING", "PENDING_REDRIVE"] {
         status(&cloud, "alive", running);
-        assert_eq!(reap(&cloud, json!({})).await.unwrap(), Report::default());
+        assert_eq!(reap(&cloud, json!({})).await.unwrap(), ReaperReport::default());
     }
     assert_eq!(cloud.edit(|state| state.volumes["vol-1"].state), "in-use");
 }
@@ -119,7 +112,7 @@ async fn an_execution_that_is_not_known_yet_is_left_alone_for_a_while() {
     let cloud = Cloud::new();
     cloud.put(&plan().claim_key, claim_of("new").to_json());
     let minutes = |minutes| now() + SignedDuration::from_mins(minutes);
-    assert_eq!(reap_at(&cloud, json!({}), minutes(9)).await.unwrap(), Report::default());
+    assert_eq!(reap_at(&cloud, json!({}), minutes(9)).await.unwrap(), ReaperReport::default());
     assert_eq!(reap_at(&cloud, json!({}), minutes(11)).await.unwrap().executions.len(), 1);
 }
 

@@ -3,21 +3,21 @@
 use std::sync::{Arc, Mutex};
 
 use domain::failure::Kind;
-use domain::id::ExportId;
 use domain::key::claim_key;
+use domain::name;
 use lambdas::error::Error;
 use lambdas::metric::Emitter;
-use lambdas::reconciler::{Reconciler, Report, Settings};
+use lambdas::reconciler::{Reconciler, ReconcilerReport, ReconcilerSettings};
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
-use crate::sample::{ARN, claim, now, plan};
+use crate::sample::{ARN, STATE_MACHINE, claim, now, plan};
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> ReconcilerSettings {
+    ReconcilerSettings {
         bucket: plan().bucket,
         bucket_owner: plan().bucket_owner,
-        state_machine: "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export".into(),
+        state_machine: STATE_MACHINE.into(),
         vault: "Default".parse().unwrap(),
         resource_types: vec!["EBS".into()],
         max_starts: 20,
@@ -27,7 +27,7 @@ fn settings() -> Settings {
 }
 
 /// The report and the metrics of one run.
-async fn reconcile(cloud: &Cloud, settings: Settings) -> (Result<Report, Error>, Value) {
+async fn reconcile(cloud: &Cloud, settings: ReconcilerSettings) -> (Result<ReconcilerReport, Error>, Value) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&lines);
     let config = cloud.config();
@@ -43,7 +43,7 @@ async fn reconcile(cloud: &Cloud, settings: Settings) -> (Result<Report, Error>,
     (result, metrics)
 }
 
-async fn run(cloud: &Cloud, settings: Settings) -> Report {
+async fn run(cloud: &Cloud, settings: ReconcilerSettings) -> ReconcilerReport {
     reconcile(cloud, settings).await.0.unwrap()
 }
 
@@ -62,7 +62,7 @@ fn listed(cloud: &Cloud, ages: &[i64]) {
     cloud.edit(|state| state.listed = points.collect());
 }
 
-fn numbers(report: &Report) -> Vec<&str> {
+fn numbers(report: &ReconcilerReport) -> Vec<&str> {
     report.started.iter().map(|started| started.recovery_point_arn.as_str()).collect()
 }
 
@@ -76,7 +76,7 @@ async fn a_missed_recovery_point_is_started_once() {
     assert_eq!((report.recovery_points, report.left, report.tried_before), (3, 0, 0));
     assert_eq!((&metrics["UnexportedRecoveryPoints"], &metrics["StartedExports"]), (&json!(3.0), &json!(3.0)));
     assert_eq!(metrics["Installation"], "backup-export");
-    let id = ExportId::derive(&arn(1).parse().unwrap(), 0);
+    let id = name::export_id(&arn(1).parse().unwrap(), 0);
     cloud.edit(|state| {
         let input = json!({"recoveryPointArn": arn(1), "backupVaultName": "Default"});
         assert_eq!(state.started[0], (format!("reconcile-{id}-0"), input));
@@ -109,7 +109,7 @@ async fn what_is_finished_or_claimed_is_left_alone() {
 async fn a_run_starts_no_more_than_it_may_and_what_was_tried_costs_nothing_of_that() {
     let cloud = Cloud::new();
     listed(&cloud, &[0; 9]);
-    let few = || Settings { max_starts: 4, ..settings() };
+    let few = || ReconcilerSettings { max_starts: 4, ..settings() };
     let report = run(&cloud, few()).await;
     assert_eq!((report.started.len(), report.left), (4, 5));
     let report = run(&cloud, few()).await;
@@ -124,14 +124,14 @@ async fn what_is_still_at_work_counts() {
     let cloud = Cloud::new();
     listed(&cloud, &[0; 9]);
     for number in 0..3 {
-        cloud.put(&claim_key(&ExportId::derive(&arn(number).parse().unwrap(), 0)), "{}");
+        cloud.put(&claim_key(&name::export_id(&arn(number).parse().unwrap(), 0)), "{}");
     }
-    let of_most = |max_starts| Settings { max_starts, ..settings() };
+    let of_most = |max_starts| ReconcilerSettings { max_starts, ..settings() };
     let report = run(&cloud, of_most(2)).await;
     assert_eq!((report.running, report.started.len(), report.left), (3, 0, 6));
     let report = run(&cloud, of_most(4)).await;
     assert_eq!((report.running, report.started.len(), report.left), (3, 1, 5));
-    let report = run(&cloud, Settings { dry_run: true, ..of_most(5) }).await;
+    let report = run(&cloud, ReconcilerSettings { dry_run: true, ..of_most(5) }).await;
     assert_eq!((report.running, report.would_start.len()), (3, 2));
 }
 
@@ -139,7 +139,7 @@ async fn what_is_still_at_work_counts() {
 async fn a_dry_run_starts_nothing_and_says_what_it_would() {
     let cloud = Cloud::new();
     listed(&cloud, &[0, 1, 2]);
-    let report = run(&cloud, Settings { dry_run: true, max_starts: 2, ..settings() }).await;
+    let report = run(&cloud, ReconcilerSettings { dry_run: true, max_starts: 2, ..settings() }).await;
     assert_eq!((report.started.len(), report.would_start.len(), report.left), (0, 2, 1));
     assert_eq!(report.would_start[0].recovery_point_arn, arn(0));
     assert_eq!(cloud.calls("states:"), 0);
@@ -149,7 +149,7 @@ async fn a_dry_run_starts_nothing_and_says_what_it_would() {
 async fn what_is_older_than_the_look_back_is_not_looked_at() {
     let cloud = Cloud::new();
     listed(&cloud, &[29, 31]);
-    let report = run(&cloud, Settings { look_back_days: Some(30), ..settings() }).await;
+    let report = run(&cloud, ReconcilerSettings { look_back_days: Some(30), ..settings() }).await;
     assert_eq!(report.recovery_points, 1);
     assert_eq!(numbers(&report), [arn(0)]);
 }

@@ -4,15 +4,16 @@ use aws_sdk_ec2::types::VolumeState;
 use domain::failure::Kind;
 use domain::plan::VolumeOptions;
 use domain::source::Source;
-use lambdas::restore::volume::{Step, next_step, performance};
-use lambdas::restore::{Progress, Request, Restore, State};
+use lambdas::resource::volume::performance;
+use lambdas::restore::volume::{Step, next_step};
+use lambdas::restore::{Progress, Restore, RestoreRequest, RestoreState};
 
 use crate::cloud::Cloud;
 use crate::sample::{SNAPSHOT, now, plan};
 
-fn request(restore: Option<Restore>) -> Request {
+fn request(restore: Option<Restore>) -> RestoreRequest {
     let plan = plan();
-    Request { unit: plan.units[0].clone(), plan, restore }
+    RestoreRequest { unit: plan.units[0].clone(), plan, restore }
 }
 
 /// The volume that is being made, and its zone.
@@ -105,13 +106,13 @@ async fn a_volume_is_waited_for_and_then_used() {
     let mut waits = Vec::new();
     for _ in 0..4 {
         restore = cloud.restorer().check(request(Some(restore)), now()).await.unwrap();
-        assert_eq!(restore.state, State::Pending);
+        assert_eq!(restore.state, RestoreState::Pending);
         waits.push(restore.wait_seconds);
     }
     assert!(waits.is_sorted() && waits[3] == 60, "{waits:?}");
     cloud.edit(|state| state.volumes.get_mut(&volume(&restore).0).unwrap().state = "available");
     let ready = cloud.restorer().check(request(Some(restore.clone())), now()).await.unwrap();
-    assert_eq!(ready.state, State::Ready);
+    assert_eq!(ready.state, RestoreState::Ready);
     assert_eq!(ready.command[..3], ["volume", "--volume-id", &volume(&restore).0]);
     assert_eq!(ready.verify_command[0], "verify");
 }
@@ -123,7 +124,7 @@ async fn the_time_to_restore_counts_from_the_first_look() {
     // A volume of a large image whose turn came hours after the plan was made.
     let later = |minutes| now() + jiff::SignedDuration::from_mins(minutes);
     let restore = cloud.restorer().check(request(Some(restore)), later(600)).await.unwrap();
-    assert_eq!(restore.state, State::Pending);
+    assert_eq!(restore.state, RestoreState::Pending);
     let restore = cloud.restorer().check(request(Some(restore)), later(659)).await.unwrap();
     let error = cloud.restorer().check(request(Some(restore)), later(661)).await.unwrap_err();
     assert_eq!(error.kind, Kind::RestoreTimedOut);

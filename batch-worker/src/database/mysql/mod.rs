@@ -5,9 +5,9 @@ mod query;
 mod refusal;
 mod user;
 
+use domain::engine::Engine;
 use domain::failure::{Error, Kind, Result};
 use domain::manifest::{Artifact, DumpContent, DumpFormat};
-use domain::source::Engine;
 
 use self::generated::{Generated, Rewriter};
 use self::query::{query, unhexed};

@@ -1,7 +1,7 @@
 //! Servers that are not dumped, because a dump would lack something or not come back: that is said before anything is written.
 
+use domain::engine::Engine;
 use domain::failure::{Error, Kind, Result};
-use domain::source::Engine;
 
 use super::query::{query, unhexed};
 use crate::database::dumping::Session;

@@ -19,7 +19,8 @@ impl State {
             Some(status) => (
                 200,
                 json!({
-                    "stopDate": self.stopped_at, "executionArn": arn, "stateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export",
+                    "stopDate": self.stopped_at, "executionArn": arn,
+                    "stateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export",
                     "status": status, "startDate": 1
                 })
                 .to_string(),
@@ -52,7 +53,8 @@ impl State {
             return (200, String::new());
         }
         let point = json!({
-            "BackupVaultName": self.vault, "BackupVaultArn": "arn:aws:backup:us-east-1:123456789012:backup-vault:Default",
+            "BackupVaultName": self.vault,
+            "BackupVaultArn": "arn:aws:backup:us-east-1:123456789012:backup-vault:Default",
             "ResourceArn": self.resource_arn, "ResourceType": "EBS",
             "Status": status, "CreationDate": 1_793_588_645, "IsEncrypted": true, "BackupSizeInBytes": 8_589_934_592_u64
         });

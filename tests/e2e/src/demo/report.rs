@@ -177,7 +177,7 @@ fn cleanup(system: &System) {
 }
 
 fn domain_short(execution: &str) -> String {
-    execution.parse().map(|arn: domain::id::ExecutionArn| arn.short()).unwrap_or_default()
+    execution.parse().map(|arn| domain::name::short_execution(&arn)).unwrap_or_default()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a size is shown with one digit")]

@@ -1,7 +1,8 @@
 //! The delete-recovery-point Lambda: the only place from which a backup is destroyed.
 //!
-//! The state machine comes here after every unit was verified. Nothing of that is taken on trust: the plan must ask for it, name a
-//! verification, every manifest must be there, and the export is in the catalog before its source goes. What the settings keep is kept, which is no failure.
+//! The state machine comes here after every unit was verified. Nothing of that is taken on trust: the plan must ask for
+//! it, name a verification, every manifest must be there, and the export is in the catalog before its source goes. What
+//! the settings keep is kept, which is no failure.
 
 mod retention;
 
@@ -19,7 +20,7 @@ use crate::error::Error;
 
 /// What the state machine passes.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Request {
+pub struct DeletionRequest {
     /// The plan.
     pub plan: Plan,
     /// What the last turn said.
@@ -33,8 +34,8 @@ pub struct Deletion {
     /// How often was looked.
     pub turn: u32,
     /// Whether the recovery point is gone.
-    #[serde(default = "State::pending")]
-    pub state: State,
+    #[serde(default = "DeletionState::pending")]
+    pub state: DeletionState,
     /// How long to wait before the next look.
     #[serde(default)]
     pub wait_seconds: u32,
@@ -46,7 +47,7 @@ pub struct Deletion {
 /// Whether the recovery point is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum DeletionState {
     /// Look again.
     Pending,
     /// It is.
@@ -59,14 +60,14 @@ impl Deletion {
     /// What became of the recovery point.
     pub fn fate(self) -> Fate {
         match self.state {
-            State::Pending => Fate::Untouched,
-            State::Deleted => Fate::Deleted,
-            State::Kept => Fate::Kept(self.reason.unwrap_or_default()),
+            DeletionState::Pending => Fate::Untouched,
+            DeletionState::Deleted => Fate::Deleted,
+            DeletionState::Kept => Fate::Kept(self.reason.unwrap_or_default()),
         }
     }
 }
 
-impl State {
+impl DeletionState {
     fn pending() -> Self {
         Self::Pending
     }
@@ -98,12 +99,13 @@ pub fn next_step(status: Option<&RecoveryPointStatus>, turn: u32) -> Step {
         // It may also be on its way out, so it gets some looks.
         Some(RecoveryPointStatus::Expired) if turn >= EXPIRED_TURNS => Step::GiveUp(
             Kind::DeletionNotConfirmed,
-            "AWS Backup left it EXPIRED, which means that it could not delete what the recovery point is made of: check the \
-             permissions of the role with which the backup was made, then delete it again",
+            "AWS Backup left it EXPIRED, which means that it could not delete what the recovery point is made of: \
+             check the permissions of the role with which the backup was made, then delete it again",
         ),
         _ if turn >= MAX_TURNS => Step::GiveUp(
             Kind::DeletionNotConfirmed,
-            "AWS Backup accepted the deletion, but still lists it: look at it in the vault, and delete it by hand if need be",
+            "AWS Backup accepted the deletion, but still lists it: look at it in the vault, and delete it by hand if \
+             need be",
         ),
         Some(RecoveryPointStatus::Deleting) => Step::Wait,
         Some(_) if turn == 0 => Step::Delete,
@@ -115,10 +117,10 @@ pub fn next_step(status: Option<&RecoveryPointStatus>, turn: u32) -> Step {
 pub async fn run(
     backup: &aws_sdk_backup::Client,
     s3: &aws_sdk_s3::Client,
-    request: Request,
+    request: DeletionRequest,
     now: Timestamp,
 ) -> Result<Deletion, Error> {
-    let Request { plan, deletion } = request;
+    let DeletionRequest { plan, deletion } = request;
     let turn = deletion.turn;
     let bucket = Bucket::of(s3, &plan);
     check(&bucket, &plan).await?;
@@ -130,10 +132,11 @@ pub async fn run(
     if step == Step::Delete {
         if let Some(reason) = retention::reason(backup, &bucket, &plan).await? {
             let turn = turn.saturating_add(1);
-            return Ok(Deletion { turn, state: State::Kept, wait_seconds: 0, reason: Some(reason) });
+            return Ok(Deletion { turn, state: DeletionState::Kept, wait_seconds: 0, reason: Some(reason) });
         }
         delete(backup, &plan).await?;
-        // Once it was accepted, this turn must be told as done: made again, it would ask anew whether the point is to be kept.
+        // Once it was accepted, this turn must be told as done: made again, it would ask anew whether the point is to
+        // be kept.
         step = match status(backup, &plan).await.map(|status| next_step(status.as_ref(), turn)) {
             Ok(Step::Done) => Step::Done,
             Ok(Step::Delete | Step::Wait) => Step::Wait,
@@ -143,8 +146,8 @@ pub async fn run(
         };
     }
     let state = match step {
-        Step::Done => State::Deleted,
-        Step::Delete | Step::Wait => State::Pending,
+        Step::Done => DeletionState::Deleted,
+        Step::Delete | Step::Wait => DeletionState::Pending,
         Step::GiveUp(kind, why) => {
             return Err(Error::new(kind, format!("{}: {why}", action(&plan))));
         }

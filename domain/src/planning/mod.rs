@@ -5,149 +5,27 @@
 
 pub mod database;
 mod disk;
+mod piece;
+mod refusal;
 mod table;
-
-use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use self::piece::Piece;
+pub use self::refusal::Refusal;
+use self::refusal::refuse;
 use crate::arn::{RecoveryPointArn, RecoveryPointKind, account_in, resource_name};
+use crate::digest::hex_prefix;
 use crate::event::ExportRequest;
+use crate::facts::{Facts, is_usable};
 use crate::failure::Kind;
-use crate::id::{AccountId, ExecutionArn, ExportId, SnapshotId, VaultName, VolumeId, hex_prefix};
+use crate::id::{ExecutionArn, ExportId, VolumeId};
 use crate::key::{Subject, claim_key};
-use crate::plan::{Placement, Plan, SCHEMA_VERSION, Unit, VerifyMode, job_name_prefix};
+use crate::name::{self, Names};
+use crate::plan::{Placement, Plan, SCHEMA_VERSION, Unit, VerifyMode};
 use crate::recovery_point::{Image, RecoveryPoint};
 use crate::settings::Settings;
 use crate::source::Source;
-
-/// What AWS Backup and EC2 say of the recovery point.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// Status in AWS Backup: `COMPLETED`, `AVAILABLE`, `PARTIAL` …
-    pub status: String,
-    /// What AWS Backup says about the status.
-    pub status_message: Option<String>,
-    /// The vault in which it lies.
-    pub vault_name: VaultName,
-    /// The account of the vault.
-    pub vault_account: AccountId,
-    /// ARN of what was backed up.
-    pub resource_arn: String,
-    /// `EBS`, `EC2`, …
-    pub resource_type: String,
-    /// When the backup was made.
-    pub created_at: Timestamp,
-    /// Whether AWS Backup calls it encrypted.
-    pub encrypted: bool,
-    /// Its size, as AWS Backup reports it.
-    pub size_bytes: Option<u64>,
-    /// Its own tags.
-    pub tags: BTreeMap<String, String>,
-    /// The AMI of an EC2 recovery point.
-    pub image: Option<ImageFacts>,
-    /// The EBS snapshots that it is made of.
-    pub snapshots: Vec<SnapshotFacts>,
-    /// The RDS snapshot, of RDS and Aurora.
-    pub database: Option<DatabaseFacts>,
-    /// The backup, of DynamoDB.
-    pub table: Option<TableFacts>,
-}
-
-/// What RDS says of a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DatabaseFacts {
-    /// `available`, `creating`, `failed` …
-    pub status: String,
-    /// Whether it is a cluster's snapshot.
-    pub is_cluster: bool,
-    /// `postgres`, `oracle-ee`, `docdb` …
-    pub engine: String,
-    /// `15.7`.
-    pub engine_version: String,
-    /// Allocated storage in GiB.
-    pub size_gib: u32,
-    /// Name of the master user.
-    pub master_user: String,
-    /// The key that encrypts it.
-    pub kms_key_id: Option<String>,
-    /// Storage type of the instance.
-    pub storage_type: Option<String>,
-    /// Classes of the settings in which this engine and version can be ordered, in the settings' order, each with the storage types that it
-    /// takes. Empty when nobody asked.
-    pub orderable: Vec<Orderable>,
-}
-
-/// An instance class that can be ordered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Orderable {
-    /// `db.m7g.large`.
-    pub class: String,
-    /// `gp3`, `aurora` …
-    pub storage_types: Vec<String>,
-}
-
-/// What DynamoDB says of a backup.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableFacts {
-    /// `AVAILABLE`, `CREATING`, `DELETED`; absent where AWS Backup keeps it and DynamoDB knows nothing of it.
-    pub status: Option<String>,
-    /// Its size.
-    pub size_bytes: Option<u64>,
-}
-
-/// What EC2 says of an AMI.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageFacts {
-    /// `available`, `disabled`, `deregistered` …
-    pub state: String,
-    /// What it says of the machine. Its `ephemeral_devices` are filled in by the plan.
-    pub image: Image,
-    /// Its block devices, in order.
-    pub devices: Vec<DeviceFacts>,
-}
-
-/// A block device of an AMI.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceFacts {
-    /// `/dev/xvda`.
-    pub name: String,
-    /// Absent for instance store and for devices that begin empty.
-    pub snapshot_id: Option<SnapshotId>,
-}
-
-/// What EC2 says of a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotFacts {
-    /// The snapshot.
-    pub id: SnapshotId,
-    /// `completed`, `pending`, `error`, `recoverable`, `recovering`.
-    pub state: String,
-    /// What EC2 says about the state: why a copy failed.
-    pub state_message: Option<String>,
-    /// `standard` or `archive`.
-    pub storage_tier: String,
-    /// The volume of which it was made, or a placeholder.
-    pub volume_id: Option<VolumeId>,
-    /// Size of the volume in GiB.
-    pub size_gib: u32,
-    /// The key that encrypts it.
-    pub kms_key_id: Option<String>,
-}
-
-/// A recovery point that is not exported, and why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Refusal {
-    /// The kind of failure.
-    pub kind: Kind,
-    /// What is refused, and the remedy.
-    pub message: String,
-}
-
-fn refuse<T>(kind: Kind, message: String) -> Result<T, Refusal> {
-    Err(Refusal { kind, message })
-}
 
 /// Slowest rate that an export is allowed for: a volume that loads each block at first touch.
 const EXPORT_MIB_PER_SECOND: u32 = 8;
@@ -207,16 +85,6 @@ fn check_vaulted(arn: &RecoveryPointArn, resource_type: &str) -> Result<(), Refu
     refuse(Kind::UnsupportedResourceType, format!("{arn} ({resource_type}) is {needed}; {EXCLUDE}, {CAN_EXPORT}"))
 }
 
-/// One piece of a recovery point, before it has its place in the bucket.
-pub(crate) struct Piece {
-    /// Its name within the export.
-    key: String,
-    /// Whether its objects lie in a folder of that name.
-    in_folder: bool,
-    /// What it is made of.
-    source: Source,
-}
-
 /// Makes the plan of `execution` for the recovery point of `request`.
 pub fn plan(
     request: &ExportRequest,
@@ -229,8 +97,8 @@ pub fn plan(
     check_type(arn)?;
     check_usable(request, facts)?;
     check_deletion(arn, settings)?;
-    let export_id = ExportId::derive(arn, request.generation);
-    let names = job_name_prefix(&export_id, execution);
+    let export_id = name::export_id(arn, request.generation);
+    let names = Names::new(&export_id, execution);
     let (pieces, ephemeral) = match arn.kind() {
         RecoveryPointKind::RdsSnapshot(_) | RecoveryPointKind::RdsClusterSnapshot(_) => {
             (vec![database::piece(arn, facts, settings, &names)?], Vec::new())
@@ -251,8 +119,8 @@ pub fn plan(
         return refuse(
             Kind::DeletionRefused,
             format!(
-                "deletion of {arn} is on, and its live table is to be exported (DYNAMODB_NATIVE is pitr), which is not the backup: set \
-                 DYNAMODB_NATIVE to backup, or DELETE_RECOVERY_POINT to false"
+                "deletion of {arn} is on, and its live table is to be exported (DYNAMODB_NATIVE is pitr), which is not \
+                 the backup: set DYNAMODB_NATIVE to backup, or DELETE_RECOVERY_POINT to false"
             ),
         );
     }
@@ -295,7 +163,7 @@ pub fn plan(
     })
 }
 
-fn unit(piece: Piece, subject: &Subject<'_>, settings: &Settings, names: &str) -> Unit {
+fn unit(piece: Piece, subject: &Subject<'_>, settings: &Settings, names: &Names) -> Unit {
     let Piece { key, in_folder, source } = piece;
     let limit = settings.export_timeout_hours.saturating_mul(3_600);
     let mib = u32::try_from(source.size_bytes() >> 20).unwrap_or(u32::MAX);
@@ -325,8 +193,8 @@ fn unit(piece: Piece, subject: &Subject<'_>, settings: &Settings, names: &str) -
             None => subject.data_prefix(),
         },
         index_prefix: subject.index_prefix(folder),
-        export_job_name: format!("{names}{}-export", job_name_part(&key)),
-        verify_job_name: format!("{names}{}-verify", job_name_part(&key)),
+        export_job_name: names.export_job(&key),
+        verify_job_name: names.verify_job(&key),
         restore_timeout_seconds,
         export_timeout_seconds,
         verify_timeout_seconds,
@@ -335,11 +203,6 @@ fn unit(piece: Piece, subject: &Subject<'_>, settings: &Settings, names: &str) -
         source,
         key,
     }
-}
-
-/// A Batch job's name takes 128 of these characters; a table's name may have 255 and dots.
-fn job_name_part(key: &str) -> String {
-    key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' }).take(64).collect()
 }
 
 fn check_usable(request: &ExportRequest, facts: &Facts) -> Result<(), Refusal> {
@@ -353,13 +216,13 @@ fn check_usable(request: &ExportRequest, facts: &Facts) -> Result<(), Refusal> {
             ),
         );
     }
-    if !matches!(facts.status.as_str(), "COMPLETED" | "AVAILABLE") {
+    if !is_usable(&facts.status) {
         let why = facts.status_message.as_deref().unwrap_or("no reason given");
         return refuse(
             Kind::RecoveryPointNotUsable,
             format!(
-                "{arn} in vault {} has status {} ({why}): only COMPLETED and AVAILABLE recovery points can be exported; \
-                 wait for the backup to finish, or choose another",
+                "{arn} in vault {} has status {} ({why}): only COMPLETED and AVAILABLE recovery points can be \
+                 exported; wait for the backup to finish, or choose another",
                 facts.vault_name, facts.status
             ),
         );
@@ -375,8 +238,8 @@ fn check_deletion(arn: &RecoveryPointArn, settings: &Settings) -> Result<(), Ref
         return refuse(
             Kind::InvalidSettings,
             format!(
-                "deletion of {arn} is on and verification is off: a recovery point is deleted only after its export was \
-                 verified; set VERIFY to readback or checksum, or DELETE_RECOVERY_POINT to false"
+                "deletion of {arn} is on and verification is off: a recovery point is deleted only after its export \
+                 was verified; set VERIFY to readback or checksum, or DELETE_RECOVERY_POINT to false"
             ),
         );
     }
@@ -391,7 +254,7 @@ fn check_deletion(arn: &RecoveryPointArn, settings: &Settings) -> Result<(), Ref
 
 fn describe(arn: &RecoveryPointArn, facts: &Facts, ephemeral: &[String]) -> RecoveryPoint {
     let resource_id = resource_name(&facts.resource_arn)
-        .filter(|name| *name != "vol-ffffffff")
+        .filter(|name| !name.parse().is_ok_and(|volume: VolumeId| volume.is_placeholder()))
         .map_or_else(|| arn.short_id(), str::to_owned);
     RecoveryPoint {
         arn: arn.clone(),

@@ -1,18 +1,23 @@
 //! `manifest.json`: what an export wrote, written last, never overwritten.
 //!
-//! It lies beside the artifacts that it describes: one for a volume, database or table, one in each volume's folder of an EC2 recovery point. A unit is
-//! exported if and only if its manifest exists. Readers must refuse a `schemaVersion` that they do not know.
+//! It lies beside the artifacts that it describes: one for a volume, database or table, one in each volume's folder of
+//! an EC2 recovery point. A unit is exported if and only if its manifest exists. Readers must refuse a `schemaVersion`
+//! that they do not know.
 
+mod count;
 mod dump;
 mod native;
+mod object;
 
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::count::TableCount;
 pub use self::dump::{Dump, DumpContent, DumpFormat};
 pub use self::native::{Native, NativeObject};
+pub use self::object::SmallObject;
 use crate::id::{ExecutionArn, ExportId};
 use crate::key::NATIVE_LISTING;
 use crate::recovery_point::RecoveryPoint;
@@ -129,16 +134,6 @@ pub struct Table {
     pub size_bytes: Option<u64>,
 }
 
-/// Rows of a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TableCount {
-    /// The table, with its schema or database: `public.orders`.
-    pub name: String,
-    /// Its rows.
-    pub rows: u64,
-}
-
 /// The disk that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -155,20 +150,6 @@ pub struct Disk {
     /// The object that holds the partition table, when there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition_table: Option<SmallObject>,
-}
-
-/// An object too small to be archived, read whole when it is checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SmallObject {
-    /// Its key, or its path within a `file://` destination.
-    pub key: String,
-    /// Its size.
-    pub bytes: u64,
-    /// SHA-256 of its content, lowercase hex.
-    pub sha256: String,
-    /// CRC64NVME of its content in base64, as S3 shows it.
-    pub crc64nvme: String,
 }
 
 /// How an artifact holds its source.
@@ -263,11 +244,13 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// What the restored resource was used for, to be multiplied by the prices of the Region. Requests and storage are on the bill, not here.
+/// What the restored resource was used for, to be multiplied by the prices of the Region. Requests and storage are on
+/// the bill, not here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cost {
-    /// Size of the restored volume, or of the database's storage, times the time from its creation to the end of the export.
+    /// Size of the restored volume, or of the database's storage, times the time from its creation to the end of the
+    /// export.
     pub volume_gib_hours: f64,
     /// Hours that a restored database instance was there.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -289,7 +272,8 @@ pub enum InvalidManifest {
     Malformed(String),
     /// Written by a newer tool.
     #[error(
-        "the manifest has schema version {0}, and this tool knows {SCHEMA_VERSION}: use the version that wrote it, or a newer one"
+        "the manifest has schema version {0}, and this tool knows {SCHEMA_VERSION}: use the version that wrote it, or \
+         a newer one"
     )]
     UnknownSchema(u64),
     /// Says things that cannot be true together.
@@ -320,8 +304,8 @@ impl Manifest {
         json
     }
 
-    /// Where a copied bucket begins, when the manifest lies in `directory`, and the prefix of the manifest within it: its keys are paths
-    /// below that root. An export to `file://` is its own root, with the prefix `""`.
+    /// Where a copied bucket begins, when the manifest lies in `directory`, and the prefix of the manifest within it:
+    /// its keys are paths below that root. An export to `file://` is its own root, with the prefix `""`.
     pub fn root_of<'a>(&self, directory: &'a Path) -> (&'a Path, &str) {
         let of_artifact = self.artifacts.first().and_then(|artifact| artifact.key.strip_suffix(artifact.name.as_str()));
         let of_native = self.native.as_ref().and_then(|native| native.listing.key.strip_suffix(NATIVE_LISTING));
@@ -394,7 +378,7 @@ impl Manifest {
 mod tests {
     use super::*;
 
-    const GOLDEN: &str = include_str!("../golden/manifest.json");
+    const GOLDEN: &str = include_str!("../../golden/manifest.json");
     const PREFIX: &str =
         "data/ebs/123456789012/us-east-1/vol-0aaaaaaaaaaaaaaaa/2026-11-02T030405Z_snap-0123456789abcdef0/";
 

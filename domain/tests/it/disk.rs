@@ -1,5 +1,4 @@
 //! What a plan says, and what is refused before anything is created.
-#![expect(clippy::unwrap_used, reason = "test code: clippy exempts only the test functions themselves")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,37 +6,18 @@ use std::path::Path;
 use domain::claim::Claim;
 use domain::conclusion::{CatalogRow, Fate, Latest};
 use domain::event::ExportRequest;
+use domain::facts::{DeviceFacts, Facts, ImageFacts, SnapshotFacts};
 use domain::failure::Kind;
-use domain::id::ExecutionArn;
 use domain::manifest::Manifest;
 use domain::plan::{Decision, Plan, Restored, VerifyMode};
-use domain::planning::{DeviceFacts, Facts, ImageFacts, Refusal, SnapshotFacts, plan};
+use domain::planning::Refusal;
 use domain::recovery_point::Image;
 use domain::settings::Settings;
 
+use crate::sample::{self, execution, facts, request, settings};
+
 const SNAPSHOT: &str = "snap-0123456789abcdef0";
 const VOLUME: &str = "vol-0aaaaaaaaaaaaaaaa";
-
-fn settings(changes: &[(&str, &str)]) -> Settings {
-    let mut variables: BTreeMap<&str, &str> = BTreeMap::from([
-        ("EXPORT_BUCKET", "exports"),
-        ("EXPORT_BUCKET_OWNER", "123456789012"),
-        (
-            "JOB_QUEUES",
-            r#"{"us-east-1a": "arn:aws:batch:us-east-1:123456789012:job-queue/a",
-                "us-east-1b": "arn:aws:batch:us-east-1:123456789012:job-queue/b",
-                "us-east-1c": "arn:aws:batch:us-east-1:123456789012:job-queue/c"}"#,
-        ),
-        ("EXPORT_JOB_DEFINITION", "export:1"),
-        ("VERIFY_JOB_DEFINITION", "verify:1"),
-    ]);
-    variables.extend(changes.iter().copied());
-    Settings::read(&|name| variables.get(name).map(|value| (*value).to_owned())).unwrap()
-}
-
-fn request(arn: &str) -> ExportRequest {
-    ExportRequest { recovery_point: arn.parse().unwrap(), vault: "Default".parse().unwrap(), generation: 0 }
-}
 
 fn snapshot(id: &str, volume: Option<&str>) -> SnapshotFacts {
     SnapshotFacts {
@@ -53,20 +33,9 @@ fn snapshot(id: &str, volume: Option<&str>) -> SnapshotFacts {
 
 fn ebs() -> (ExportRequest, Facts) {
     let facts = Facts {
-        status: "COMPLETED".into(),
-        status_message: None,
-        vault_name: "Default".parse().unwrap(),
-        vault_account: "123456789012".parse().unwrap(),
-        resource_arn: format!("arn:aws:ec2:us-east-1:123456789012:volume/{VOLUME}"),
-        resource_type: "EBS".into(),
-        created_at: "2026-11-02T03:04:05Z".parse().unwrap(),
-        encrypted: true,
-        size_bytes: Some(8 << 30),
         tags: BTreeMap::from([("owner".into(), "payments".into())]),
-        image: None,
         snapshots: vec![snapshot(SNAPSHOT, Some(VOLUME))],
-        database: None,
-        table: None,
+        ..facts("EBS", &format!("arn:aws:ec2:us-east-1:123456789012:volume/{VOLUME}"))
     };
     let arn = format!("arn:aws:ec2:us-east-1::snapshot/{SNAPSHOT}");
     (request(&arn), facts)
@@ -98,13 +67,8 @@ fn ec2(devices: Vec<DeviceFacts>, snapshots: Vec<SnapshotFacts>) -> (ExportReque
     (request("arn:aws:ec2:us-east-1::image/ami-0123456789abcdef0"), facts)
 }
 
-fn execution(name: &str) -> ExecutionArn {
-    format!("arn:aws:states:us-east-1:123456789012:execution:backup-export:{name}").parse().unwrap()
-}
-
 fn make((request, facts): (ExportRequest, Facts), changes: &[(&str, &str)]) -> Result<Plan, Refusal> {
-    let now = "2026-11-21T09:00:00Z".parse().unwrap();
-    plan(&request, &facts, &settings(changes), &execution("run-1"), now)
+    sample::make(&request, &facts, &settings(&[changes]))
 }
 
 fn keys(plan: &Plan) -> Vec<&str> {
@@ -222,8 +186,8 @@ fn a_retry_reuses_the_client_token_and_nothing_else_does() {
     assert_ne!(token, plan.client_token(volume, zones[1]));
     let other = Plan { execution: execution("run-2"), ..plan.clone() };
     assert_ne!(token, other.client_token(volume, zones[0]));
-    assert_ne!(plan.job_name_prefix(), other.job_name_prefix());
-    assert!(volume.export_job_name.starts_with(&plan.job_name_prefix()));
+    assert_ne!(plan.names(), other.names());
+    assert!(volume.export_job_name.starts_with(plan.names().prefix()));
 }
 
 #[test]
@@ -383,15 +347,14 @@ fn recovery_points_that_are_not_usable_are_refused_with_the_remedy() {
 fn deletion_without_verification_is_refused_by_the_plan_too() {
     let (request, facts) = ebs();
     let settings = Settings { verify: VerifyMode::None, delete_recovery_point: true, ..settings(&[]) };
-    let now = "2026-11-21T09:00:00Z".parse().unwrap();
-    let refusal = plan(&request, &facts, &settings, &execution("run-1"), now).unwrap_err();
+    let refusal = sample::make(&request, &facts, &settings).unwrap_err();
     assert_eq!(refusal.kind, Kind::InvalidSettings);
 }
 
 #[test]
 fn a_finished_export_is_one_row_and_moves_the_pointer_forward_only() {
     let plan = make(ebs(), &[]).unwrap();
-    let manifest = Manifest::parse(include_bytes!("../golden/manifest.json"), plan.prefix.as_str()).unwrap();
+    let manifest = Manifest::parse(include_bytes!("../../golden/manifest.json"), plan.prefix.as_str()).unwrap();
     let now = "2026-11-21T10:00:00Z".parse().unwrap();
     let row = CatalogRow::new(&plan, std::slice::from_ref(&manifest), &Fate::Deleted, now);
     golden("catalog-row.json", &serde_json::to_value(&row).unwrap());

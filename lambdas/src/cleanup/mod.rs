@@ -1,13 +1,15 @@
 //! The cleanup Lambda: whatever an execution made and does not need goes away, on every path.
 //!
-//! It needs the plan alone. What is to be removed is found by tags (volumes) and derived names (all else), so that a lost answer or a lost Lambda hides nothing.
-//! One call is one turn: it removes what can be removed now and says what is left. An error of one thing does not keep the others
-//! from being tried. The reaper makes the same turns for executions that died.
+//! It needs the plan alone. What is to be removed is found by tags (volumes) and derived names (all else), so that a
+//! lost answer or a lost Lambda hides nothing. One call is one turn: it removes what can be removed now and says what
+//! is left. An error of one thing does not keep the others from being tried. The reaper makes the same turns for
+//! executions that died.
 
-pub mod databases;
+mod databases;
 mod jobs;
 mod objects;
 mod tables;
+mod turn;
 mod volumes;
 
 use domain::failure::{CaughtError, Failure, Kind};
@@ -16,8 +18,10 @@ use domain::plan::Plan;
 use domain::source::Source;
 use serde::{Deserialize, Serialize};
 
+pub use self::turn::{Scope, Turn};
 use crate::bucket::Bucket;
 use crate::error::Error;
+use crate::resource::parameter_group::GroupKind;
 use crate::{cause, claim, runtime};
 
 /// The clients that a turn needs.
@@ -39,7 +43,7 @@ pub struct Cleaner {
 
 /// What the state machine passes.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Request {
+pub struct CleanupRequest {
     /// The plan of the execution that is cleaned up after.
     pub plan: Plan,
     /// What was caught, if anything.
@@ -57,7 +61,7 @@ pub struct Request {
 pub struct Cleanup {
     /// How it stands.
     #[serde(default)]
-    pub state: State,
+    pub state: CleanupState,
     /// How many turns there were.
     pub turn: u32,
     /// How long to wait before the next.
@@ -77,7 +81,7 @@ pub struct Cleanup {
 /// How a cleanup stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum State {
+pub enum CleanupState {
     /// Call again.
     #[default]
     Pending,
@@ -87,65 +91,19 @@ pub enum State {
     GaveUp,
 }
 
-/// What one turn did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Turn {
-    /// What it removed or asked to be removed.
-    pub removed: Vec<String>,
-    /// What is there still.
-    pub remaining: Vec<String>,
-    /// What could not be looked at or removed.
-    pub errors: Vec<Error>,
-}
-
-impl Turn {
-    fn note(&mut self, result: Result<(), Error>) {
-        if let Err(error) = result {
-            self.errors.push(error);
-        }
-    }
-
-    /// Whether there was nothing left to remove.
-    pub fn is_clean(&self) -> bool {
-        self.remaining.is_empty() && self.errors.is_empty()
-    }
-
-    /// What is left and what went wrong, as text.
-    pub fn leftovers(&self) -> Vec<String> {
-        let errors = self.errors.iter().map(ToString::to_string);
-        self.remaining.iter().cloned().chain(errors).collect()
-    }
-
-    fn is_hopeless(&self) -> bool {
-        !self.errors.is_empty()
-            && self.remaining.is_empty()
-            && self.errors.iter().all(|error| !error.kind.is_transient())
-    }
-}
-
-/// How far a turn goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scope {
-    /// Whether objects of volumes without a manifest go: not after success.
-    pub half_objects: bool,
-    /// Whether the workers' last words go: not before they are read.
-    pub last_words: bool,
-    /// Whether a volume that is slow to detach is forced.
-    pub force_detach: bool,
-}
-
 /// About half an hour with the usual waits.
 const MAX_TURNS: u32 = 30;
 /// Turns after which what is refused for good counts as refused.
 const HOPELESS_TURNS: u32 = 4;
-/// Turns after which nothing that a dead execution called can be under way: with the usual waits between them, 15, 30 and 60 seconds, that is longer
-/// than a Lambda may take.
+/// Turns after which nothing that a dead execution called can be under way: with the usual waits between them, 15, 30
+/// and 60 seconds, that is longer than a Lambda may take.
 const SETTLED_TURNS: u32 = 3;
 /// Turns that a detachment gets before it is forced.
 const PATIENT_TURNS: u32 = 4;
 /// More names than this make the state machine's data large without telling more.
 const MAX_NAMES: usize = 100;
-/// How much is told of each thing that could not be removed: the encoded part of an EC2 refusal alone may have thousands of characters.
+/// How much is told of each thing that could not be removed: the encoded part of an EC2 refusal alone may have
+/// thousands of characters.
 const MAX_LEFTOVER_CHARS: usize = 200;
 
 impl Cleaner {
@@ -162,8 +120,8 @@ impl Cleaner {
     }
 
     /// One turn of the cleanup of `request.plan`.
-    pub async fn run(&self, request: Request) -> Result<Cleanup, Error> {
-        let Request { plan, failure: caught, cleanup, release } = request;
+    pub async fn run(&self, request: CleanupRequest) -> Result<Cleanup, Error> {
+        let CleanupRequest { plan, failure: caught, cleanup, release } = request;
         let turn = cleanup.as_ref().map_or(0, |cleanup| cleanup.turn);
         let before = cleanup.as_ref().and_then(|cleanup| cleanup.failure.clone());
         let is_explained = before.is_some() || caught.is_none();
@@ -181,10 +139,10 @@ impl Cleaner {
         // Its own execution has waited for whatever it called.
         let may_end = is_explained && (!release || turn >= SETTLED_TURNS);
         let state = next_state(&done, turn, may_end);
-        if state == State::Done && release {
+        if state == CleanupState::Done && release {
             claim::release(&Bucket::of(&self.s3, &plan), &plan.claim_key, &plan.execution).await?;
         }
-        if state == State::GaveUp && release {
+        if state == CleanupState::GaveUp && release {
             return Err(Error::new(Kind::CleanupIncomplete, incomplete(&plan.execution, &done.leftovers())));
         }
         let mut removed = cleanup.map(|cleanup| cleanup.removed).unwrap_or_default();
@@ -212,7 +170,8 @@ impl Cleaner {
     /// Looks for everything and removes what can be removed now.
     pub async fn turn(&self, plan: &Plan, scope: Scope) -> Turn {
         let mut turn = Turn::default();
-        // A worker that still runs would make again what is removed, and it aborts its uploads itself when it is stopped.
+        // A worker that still runs would make again what is removed, and it aborts its uploads itself when it is
+        // stopped.
         let jobs_ended = jobs::end(&self.batch, plan, &mut turn).await;
         if plan.units.iter().any(|unit| matches!(unit.source, Source::Volume(_))) {
             self.volumes_of(&plan.execution, jobs_ended, scope.force_detach, &mut turn).await;
@@ -221,10 +180,8 @@ impl Cleaner {
             for unit in &plan.units {
                 match &unit.source {
                     Source::Volume(_) => {}
-                    Source::Database(source) => self.database(&source.into(), &mut turn).await,
-                    Source::SnapshotExport(source) => {
-                        databases::cancel_export(&self.rds, &source.task_id, &mut turn).await;
-                    }
+                    Source::Database(source) => databases::remove(&self.rds, &self.ssm, source, &mut turn).await,
+                    Source::SnapshotExport(source) => self.export_task(&source.task_id, &mut turn).await,
                     Source::Table(source) => {
                         tables::remove(&self.dynamodb, unit, source, scope.half_objects, &mut turn).await;
                     }
@@ -236,36 +193,57 @@ impl Cleaner {
     }
 
     /// The part of a turn that needs no plan: volumes that carry the execution's tag.
-    pub async fn volumes_of(&self, execution: &ExecutionArn, may_detach: bool, force_detach: bool, turn: &mut Turn) {
+    pub(crate) async fn volumes_of(
+        &self,
+        execution: &ExecutionArn,
+        may_detach: bool,
+        force_detach: bool,
+        turn: &mut Turn,
+    ) {
         volumes::remove(&self.ec2, execution, may_detach, force_detach, turn).await;
     }
 
-    /// The part of a turn that removes a database server and its password.
-    pub async fn database(&self, names: &databases::Names<'_>, turn: &mut Turn) {
-        databases::remove(&self.rds, &self.ssm, names, turn).await;
+    /// The part of a turn that removes a database instance.
+    pub(crate) async fn instance(&self, id: &str, turn: &mut Turn) {
+        databases::remove_instance(&self.rds, id, turn).await;
+    }
+
+    /// The part of a turn that removes a cluster. One with an instance is refused, and goes in a later turn.
+    pub(crate) async fn cluster(&self, id: &str, turn: &mut Turn) {
+        databases::remove_cluster(&self.rds, id, turn).await;
+    }
+
+    /// The part of a turn that removes a parameter group. One that something uses goes in a later turn.
+    pub(crate) async fn parameter_group(&self, kind: GroupKind, name: &str, turn: &mut Turn) {
+        databases::remove_group(&self.rds, kind, name, turn).await;
+    }
+
+    /// The part of a turn that removes a password.
+    pub(crate) async fn password(&self, name: &str, turn: &mut Turn) {
+        databases::remove_password(&self.ssm, name, turn).await;
     }
 
     /// The part of a turn that ends an export task.
-    pub async fn export_task(&self, id: &str, turn: &mut Turn) {
+    pub(crate) async fn export_task(&self, id: &str, turn: &mut Turn) {
         databases::cancel_export(&self.rds, id, turn).await;
     }
 
     /// The part of a turn that removes a table.
-    pub async fn table(&self, name: &str, turn: &mut Turn) {
-        tables::delete(&self.dynamodb, name, turn).await;
+    pub(crate) async fn table(&self, name: &str, turn: &mut Turn) {
+        tables::remove_table(&self.dynamodb, name, turn).await;
     }
 }
 
-/// A failed execution gets a second look: describing is eventually consistent, and a call that was under way when the failure
-/// was caught may have made a volume since. It is also what lets the last words be read before they go.
-fn next_state(turn: &Turn, number: u32, may_end: bool) -> State {
+/// A failed execution gets a second look: describing is eventually consistent, and a call that was under way when the
+/// failure was caught may have made a volume since. It is also what lets the last words be read before they go.
+fn next_state(turn: &Turn, number: u32, may_end: bool) -> CleanupState {
     if turn.is_clean() {
-        return if may_end { State::Done } else { State::Pending };
+        return if may_end { CleanupState::Done } else { CleanupState::Pending };
     }
     if number >= MAX_TURNS || (number >= HOPELESS_TURNS && turn.is_hopeless()) {
-        return State::GaveUp;
+        return CleanupState::GaveUp;
     }
-    State::Pending
+    CleanupState::Pending
 }
 
 /// What is said when something is left.
@@ -291,14 +269,14 @@ mod tests {
     #[test]
     fn turns_end_when_nothing_is_left_or_nothing_helps() {
         let clean = turn(0, &[]);
-        assert_eq!(next_state(&clean, 0, true), State::Done);
-        assert_eq!(next_state(&clean, 0, false), State::Pending);
-        assert_eq!(next_state(&turn(1, &[]), 0, true), State::Pending);
-        assert_eq!(next_state(&turn(1, &[]), MAX_TURNS, true), State::GaveUp);
+        assert_eq!(next_state(&clean, 0, true), CleanupState::Done);
+        assert_eq!(next_state(&clean, 0, false), CleanupState::Pending);
+        assert_eq!(next_state(&turn(1, &[]), 0, true), CleanupState::Pending);
+        assert_eq!(next_state(&turn(1, &[]), MAX_TURNS, true), CleanupState::GaveUp);
         let denied = turn(0, &[Kind::AccessDenied]);
-        assert_eq!(next_state(&denied, 0, true), State::Pending);
-        assert_eq!(next_state(&denied, HOPELESS_TURNS, true), State::GaveUp);
+        assert_eq!(next_state(&denied, 0, true), CleanupState::Pending);
+        assert_eq!(next_state(&denied, HOPELESS_TURNS, true), CleanupState::GaveUp);
         let mixed = turn(0, &[Kind::AccessDenied, Kind::Throttled]);
-        assert_eq!(next_state(&mixed, HOPELESS_TURNS, true), State::Pending);
+        assert_eq!(next_state(&mixed, HOPELESS_TURNS, true), CleanupState::Pending);
     }
 }

@@ -1,5 +1,6 @@
-//! As much of S3, EC2, Batch, AWS Backup, Step Functions, RDS, DynamoDB and Systems Manager as the Lambdas speak to, behind the SDK's HTTP client: requests and
-//! answers have AWS's real shapes, and any call can be made to fail, or its answer to be lost.
+//! As much of S3, EC2, Batch, AWS Backup, Step Functions, RDS, DynamoDB and Systems Manager as the Lambdas speak to,
+//! behind the SDK's HTTP client: requests and answers have AWS's real shapes, and any call can be made to fail, or its
+//! answer to be lost.
 
 mod control;
 mod database;

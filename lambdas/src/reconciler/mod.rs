@@ -1,77 +1,27 @@
 //! The reconciler: starts the exports whose events were missed.
 //!
-//! Called every day. Events are best effort, rules can be off, and a vault may be older than the installation: what the vault
-//! holds and the bucket lacks is started, newest first and a few at a time. It starts executions and does nothing else; whether there is
-//! something to export is still decided by [`crate::plan`].
+//! Called every day. Events are best effort, rules can be off, and a vault may be older than the installation: what the
+//! vault holds and the bucket lacks is started, newest first and a few at a time. It starts executions and does nothing
+//! else; whether there is something to export is still decided by [`crate::plan`].
 
 pub mod decision;
+mod settings;
 
 use std::collections::BTreeSet;
 
 use aws_smithy_types::DateTime;
-use domain::id::{AccountId, BucketName, ExportId, VaultName};
+use domain::id::ExportId;
 use domain::key::{CLAIMS, EXPORTS};
-use domain::settings::{Environment, InvalidSettings};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 
-use self::decision::{Candidate, Findings, Known, Listed};
+use self::decision::{Candidate, Findings, Known, ListedPoint};
+pub use self::settings::ReconcilerSettings;
 use crate::aws::Failure;
-use crate::bucket::{self, Bucket};
+use crate::bucket::{Bucket, Listed};
 use crate::error::Error;
-use crate::executions;
 use crate::metric::{Emitter, Metric};
-
-/// The environment of the reconciler.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// `EXPORT_BUCKET`.
-    pub bucket: BucketName,
-    /// `EXPORT_BUCKET_OWNER`.
-    pub bucket_owner: AccountId,
-    /// `STATE_MACHINE_ARN`: what it starts.
-    pub state_machine: String,
-    /// `BACKUP_VAULT_NAME`.
-    pub vault: VaultName,
-    /// `RESOURCE_TYPES`: JSON list of AWS Backup's names. Never empty.
-    pub resource_types: Vec<String>,
-    /// `RECONCILE_MAX_STARTS`: as many exports are at work once a run is over, or more if events started them.
-    pub max_starts: usize,
-    /// `RECONCILE_DRY_RUN`: say what would be started, start nothing.
-    pub dry_run: bool,
-    /// `RECONCILE_LOOK_BACK_DAYS`: older recovery points are left alone; absent: none is.
-    pub look_back_days: Option<u32>,
-}
-
-impl Settings {
-    /// Reads and checks all of them.
-    pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
-        let mut env = Environment::new(lookup);
-        let bucket = env.required("EXPORT_BUCKET");
-        let bucket_owner = env.required("EXPORT_BUCKET_OWNER");
-        let state_machine = executions::state_machine(&mut env);
-        let vault = env.required("BACKUP_VAULT_NAME");
-        let resource_types = env.required_names("RESOURCE_TYPES");
-        // Twenty exports at once fit the default quotas of EBS and Batch; the next run goes on.
-        let max_starts = env.number("RECONCILE_MAX_STARTS", 1, 1_000).unwrap_or(20);
-        let dry_run = env.choice("RECONCILE_DRY_RUN", &[("false", false), ("true", true)]);
-        let look_back_days = env.number("RECONCILE_LOOK_BACK_DAYS", 1, 36_500);
-        let settings = (|| {
-            Some(Self {
-                bucket: bucket?,
-                bucket_owner: bucket_owner?,
-                state_machine: state_machine?,
-                vault: vault?,
-                resource_types: resource_types?,
-                max_starts: usize::try_from(max_starts).ok()?,
-                dry_run: dry_run?,
-                look_back_days,
-            })
-        })();
-        env.finish(settings)
-    }
-}
 
 /// What the reconciler works with.
 #[derive(Debug, Clone)]
@@ -83,7 +33,7 @@ pub struct Reconciler {
     /// Step Functions.
     pub sfn: aws_sdk_sfn::Client,
     /// Its settings.
-    pub settings: Settings,
+    pub settings: ReconcilerSettings,
     /// Where its metrics go.
     pub metrics: Emitter,
 }
@@ -91,7 +41,7 @@ pub struct Reconciler {
 /// What it found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct ReconcilerReport {
     /// Recovery points in the vault, within the look-back.
     pub recovery_points: usize,
     /// Those with a finished export.
@@ -133,15 +83,16 @@ enum Outcome {
 
 impl Reconciler {
     /// Starts what is missing.
-    pub async fn run(&self, now: Timestamp) -> Result<Report, Error> {
+    pub async fn run(&self, now: Timestamp) -> Result<ReconcilerReport, Error> {
         let settings = &self.settings;
         let bucket = Bucket::new(&self.s3, &settings.bucket, &settings.bucket_owner);
         let points = self.points(now).await?;
-        // In this order: the row of an export is there before its claim goes, so one that ends meanwhile is in one of the lists.
+        // In this order: the row of an export is there before its claim goes, so one that ends meanwhile is in one of
+        // the lists.
         let claimed = export_ids(&bucket.list(CLAIMS).await?);
         let exported = export_ids(&bucket.list(EXPORTS).await?);
         let findings = decision::sort_out(points, &settings.resource_types, &Known { claimed, exported }, now);
-        let (mut report, candidates) = Report::new(findings);
+        let (mut report, candidates) = ReconcilerReport::new(findings);
         let unexported = candidates.len();
         let result = if settings.dry_run {
             report.would_start = candidates.iter().take(self.room(&report)).map(Started::of).collect();
@@ -159,11 +110,11 @@ impl Reconciler {
     }
 
     /// How many more may be started: what an earlier run, or an event, started and is still at work counts as well.
-    fn room(&self, report: &Report) -> usize {
+    fn room(&self, report: &ReconcilerReport) -> usize {
         self.settings.max_starts.saturating_sub(report.running + report.started.len())
     }
 
-    async fn points(&self, now: Timestamp) -> Result<Vec<Listed>, Error> {
+    async fn points(&self, now: Timestamp) -> Result<Vec<ListedPoint>, Error> {
         let vault = &self.settings.vault;
         let since = self.settings.look_back_days.map(|days| {
             let back = SignedDuration::from_hours(i64::from(days) * 24);
@@ -182,7 +133,7 @@ impl Reconciler {
             let point = point.map_err(|error| {
                 Failure::of(&error).during(format!("list the recovery points of the vault {vault}"))
             })?;
-            points.push(Listed {
+            points.push(ListedPoint {
                 arn: point.recovery_point_arn.unwrap_or_default(),
                 status: point.status.map_or_else(String::new, |status| status.as_str().to_owned()),
                 resource_type: point.resource_type.unwrap_or_default(),
@@ -193,7 +144,7 @@ impl Reconciler {
     }
 
     /// An error ends the run: what fails once mostly fails for every other, and another run is safe.
-    async fn start_all(&self, candidates: Vec<Candidate>, report: &mut Report) -> Result<(), Error> {
+    async fn start_all(&self, candidates: Vec<Candidate>, report: &mut ReconcilerReport) -> Result<(), Error> {
         let mut waiting = candidates.into_iter();
         loop {
             let room = self.room(report).min(CONCURRENT_STARTS);
@@ -237,7 +188,8 @@ impl Reconciler {
             .await;
         match result.map_err(|error| Failure::of(&error)) {
             Ok(_) => {
-                tracing::info!(recovery_point = %arn, execution = %execution_name, "started the export of a recovery point");
+                let execution = execution_name.as_str();
+                tracing::info!(recovery_point = %arn, execution, "started the export of a recovery point");
                 Ok(Outcome::Started)
             }
             Err(failure) if failure.is(&["ExecutionAlreadyExists"]) => Ok(Outcome::TriedBefore),
@@ -246,7 +198,7 @@ impl Reconciler {
     }
 }
 
-impl Report {
+impl ReconcilerReport {
     fn new(findings: Findings) -> (Self, Vec<Candidate>) {
         let Findings { recovery_points, exported, running, not_usable, other_types, candidates } = findings;
         let report = Self { recovery_points, exported, running, not_usable, other_types, ..Self::default() };
@@ -260,49 +212,6 @@ impl Started {
     }
 }
 
-fn export_ids(objects: &[bucket::Listed]) -> BTreeSet<ExportId> {
-    objects.iter().filter_map(bucket::Listed::export_id).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(changes: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
-        let mut variables = std::collections::BTreeMap::from([
-            ("EXPORT_BUCKET", "exports"),
-            ("EXPORT_BUCKET_OWNER", "123456789012"),
-            ("STATE_MACHINE_ARN", "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export"),
-            ("BACKUP_VAULT_NAME", "Default"),
-            ("RESOURCE_TYPES", r#"["EBS"]"#),
-        ]);
-        variables.extend(changes.iter().copied());
-        Settings::read(&|name| variables.get(name).map(|value| (*value).to_owned()))
-    }
-
-    #[test]
-    fn a_run_starts_a_few_and_looks_at_everything_unless_told_otherwise() {
-        let settings = read(&[]).unwrap();
-        assert_eq!((settings.max_starts, settings.dry_run, settings.look_back_days), (20, false, None));
-        let settings = read(&[("RECONCILE_DRY_RUN", "true"), ("RECONCILE_LOOK_BACK_DAYS", "30")]).unwrap();
-        assert_eq!((settings.dry_run, settings.look_back_days), (true, Some(30)));
-    }
-
-    #[test]
-    fn all_problems_are_told_at_once() {
-        let error = read(&[
-            ("EXPORT_BUCKET", ""),
-            ("EXPORT_BUCKET_OWNER", "me"),
-            ("STATE_MACHINE_ARN", "backup-export"),
-            ("BACKUP_VAULT_NAME", "a b"),
-            ("RESOURCE_TYPES", "EBS"),
-            ("RECONCILE_MAX_STARTS", "0"),
-            ("RECONCILE_DRY_RUN", "yes"),
-            ("RECONCILE_LOOK_BACK_DAYS", "-1"),
-        ])
-        .unwrap_err();
-        assert_eq!(error.problems.len(), 8, "{error}");
-        assert!(read(&[("RESOURCE_TYPES", "[]")]).is_err());
-        assert!(read(&[("RESOURCE_TYPES", r#"[""]"#)]).is_err());
-    }
+fn export_ids(objects: &[Listed]) -> BTreeSet<ExportId> {
+    objects.iter().filter_map(Listed::export_id).collect()
 }

@@ -1,73 +1,32 @@
 //! The reaper: cleans up after executions that could not do it themselves.
 //!
-//! Called when an execution was aborted, timed out or failed, and every hour. It finds them by their claims, volumes whose claim is gone by their
-//! tags, and databases and tables without a claim by their names. It makes the same turns as the cleanup; what takes longer than one is left to the next call.
+//! Called when an execution was aborted, timed out or failed, and every hour. It finds them by their claims, volumes
+//! whose claim is gone by their tags, and databases and tables without a claim by their names. It makes the same turns
+//! as the cleanup; what takes longer than one is left to the next call.
 
 mod orphans;
+mod settings;
+mod sweep;
 
 use std::collections::BTreeMap;
 
 use domain::failure::Kind;
-use domain::id::{AccountId, BucketName, ExecutionArn};
+use domain::id::ExecutionArn;
 use domain::key::CLAIMS;
-use domain::settings::{Environment, InvalidSettings};
 use domain::tag;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+pub use self::settings::ReaperSettings;
+use self::sweep::Sweep;
 use crate::bucket::Bucket;
 use crate::claim;
 use crate::cleanup::{Cleaner, Scope, Turn};
 use crate::error::Error;
 use crate::executions::{self, Life};
 use crate::metric::{Emitter, Metric};
-use crate::volume::{tag_of, tagged};
-
-/// The environment of the reaper.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// `EXPORT_BUCKET`.
-    pub bucket: BucketName,
-    /// `EXPORT_BUCKET_OWNER`.
-    pub bucket_owner: AccountId,
-    /// `STATE_MACHINE_ARN`: executions of others are none of its business.
-    pub state_machine: String,
-    /// `RESOURCE_TYPES`: JSON list of AWS Backup's names; services of others are not asked. All, unless given.
-    pub resource_types: Vec<String>,
-    /// `DATABASE_PARAMETER_PATH`.
-    pub parameter_path: String,
-    /// `SETTLE_SECONDS`: how long after its end an execution's calls may still take effect.
-    pub settle: SignedDuration,
-}
-
-/// Twice as long as a Lambda may take, whose call was under way when its execution was stopped.
-const SETTLE_SECONDS: u32 = 120;
-
-impl Settings {
-    /// Reads and checks all of them.
-    pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
-        let mut env = Environment::new(lookup);
-        let bucket = env.required("EXPORT_BUCKET");
-        let owner = env.required("EXPORT_BUCKET_OWNER");
-        let state_machine = executions::state_machine(&mut env);
-        let resource_types = env.names("RESOURCE_TYPES");
-        let resource_types = resource_types.unwrap_or_else(|| ["RDS", "Aurora", "DynamoDB"].map(str::to_owned).into());
-        let parameter_path = domain::settings::parameter_path(&mut env);
-        let settle = env.number("SETTLE_SECONDS", 0, 3_600).unwrap_or(SETTLE_SECONDS);
-        let settings = (|| {
-            Some(Self {
-                bucket: bucket?,
-                bucket_owner: owner?,
-                state_machine: state_machine?,
-                resource_types,
-                parameter_path,
-                settle: SignedDuration::from_secs(settle.into()),
-            })
-        })();
-        env.finish(settings)
-    }
-}
+use crate::resource::volume::{tag_of, tagged};
 
 /// What the reaper works with.
 #[derive(Debug, Clone)]
@@ -77,14 +36,14 @@ pub struct Reaper {
     /// Step Functions.
     pub sfn: aws_sdk_sfn::Client,
     /// Its settings.
-    pub settings: Settings,
+    pub settings: ReaperSettings,
     /// Where its metrics go.
     pub metrics: Emitter,
 }
 
 /// What it did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct ReaperReport {
     /// One for each execution after which something was to be cleaned up.
     pub executions: Vec<Reaped>,
     /// Databases, parameter groups, tables and passwords that were removed although nobody remembered their execution.
@@ -104,26 +63,13 @@ pub struct Reaped {
     pub remaining: Vec<String>,
 }
 
-/// One call: what it is about, and what it has found so far.
-#[derive(Debug, Default)]
-struct Sweep {
-    /// The one execution that it is about.
-    only: Option<ExecutionArn>,
-    now: Timestamp,
-    turns: BTreeMap<ExecutionArn, Turn>,
-    /// Executions that work, and since when.
-    running: BTreeMap<ExecutionArn, Timestamp>,
-    /// What has no claim any more.
-    orphans: Turn,
-    errors: Vec<Error>,
-}
-
-/// The worker's own words explain nothing any more, and a detachment that is still under way was asked for by an earlier call.
+/// The worker's own words explain nothing any more, and a detachment that is still under way was asked for by an
+/// earlier call.
 const SCOPE: Scope = Scope { half_objects: true, last_words: true, force_detach: true };
 
 impl Reaper {
     /// Cleans up after the execution that `event` names, or after all that are dead.
-    pub async fn run(&self, event: &Value, now: Timestamp) -> Result<Report, Error> {
+    pub async fn run(&self, event: &Value, now: Timestamp) -> Result<ReaperReport, Error> {
         let only = subject(event)?;
         let mut sweep = Sweep { only, now, ..Sweep::default() };
         let claims_listed = self.claims(&mut sweep).await;
@@ -134,14 +80,14 @@ impl Reaper {
         self.volumes(&mut sweep).await;
         // By an execution's event nothing is looked for that has no claim: the schedule does.
         if sweep.only.is_none() {
-            self.orphans(&mut sweep).await;
+            orphans::remove(&self.cleaner, &self.settings, &mut sweep).await;
         }
         report(sweep.turns, sweep.orphans, &sweep.errors)
     }
 
     /// Whether the claims could be listed.
     async fn claims(&self, sweep: &mut Sweep) -> bool {
-        let Settings { bucket, bucket_owner, .. } = &self.settings;
+        let ReaperSettings { bucket, bucket_owner, .. } = &self.settings;
         let bucket = Bucket::new(&self.cleaner.s3, bucket, bucket_owner);
         let claims = match bucket.list(CLAIMS).await {
             Ok(claims) => claims,
@@ -245,13 +191,13 @@ fn subject(event: &Value) -> Result<Option<ExecutionArn>, Error> {
 }
 
 /// Whatever is left makes the call fail, so that Lambda makes it again.
-fn report(turns: BTreeMap<ExecutionArn, Turn>, orphans: Turn, errors: &[Error]) -> Result<Report, Error> {
+fn report(turns: BTreeMap<ExecutionArn, Turn>, orphans: Turn, errors: &[Error]) -> Result<ReaperReport, Error> {
     let mut left = Vec::new();
     let mut kinds: Vec<Kind> = errors.iter().map(|error| error.kind).collect();
     left.extend(errors.iter().map(ToString::to_string));
     kinds.extend(orphans.errors.iter().map(|error| error.kind));
     left.extend(orphans.leftovers());
-    let mut report = Report { orphans: orphans.removed, ..Report::default() };
+    let mut report = ReaperReport { orphans: orphans.removed, ..ReaperReport::default() };
     for (execution, turn) in turns {
         kinds.extend(turn.errors.iter().map(|error| error.kind));
         let remaining = turn.leftovers();
@@ -282,7 +228,8 @@ mod tests {
     fn an_execution_event_names_one_execution_and_a_schedule_none() {
         let arn = "arn:aws:states:us-east-1:123456789012:execution:export:run-1";
         let event = json!({
-            "detail-type": "Step Functions Execution Status Change", "detail": {"executionArn": arn, "status": "ABORTED"}
+            "detail-type": "Step Functions Execution Status Change",
+            "detail": {"executionArn": arn, "status": "ABORTED"}
         });
         assert_eq!(subject(&event).unwrap(), arn.parse().ok());
         assert_eq!(subject(&json!({"detail-type": "Scheduled Event", "detail": {}})).unwrap(), None);
@@ -300,11 +247,5 @@ mod tests {
         let denied = vec![Error::new(Kind::Throttled, "a"), Error::new(Kind::AccessDenied, "b")];
         assert_eq!(report(BTreeMap::new(), Turn::default(), &denied).unwrap_err().kind, Kind::AccessDenied);
         assert!(report(BTreeMap::new(), Turn::default(), &[]).is_ok());
-    }
-
-    #[test]
-    fn settings_are_checked_together() {
-        let error = Settings::read(&|name| (name == "STATE_MACHINE_ARN").then(|| "x".into())).unwrap_err();
-        assert_eq!(error.problems.len(), 3, "{error}");
     }
 }

@@ -1,14 +1,17 @@
-//! How databases and tables are planned: by which method, under which names, and what is refused before anything is created.
-#![expect(clippy::unwrap_used, reason = "test code: clippy exempts only the test functions themselves")]
+//! How databases and tables are planned: by which method, under which names, and what is refused before anything is
+//! created.
 
 use std::collections::BTreeMap;
 
-use domain::event::ExportRequest;
+use domain::facts::{DatabaseFacts, Facts, Orderable, TableFacts};
 use domain::failure::Kind;
-use domain::plan::{Plan, Restored, owner_of_name};
-use domain::planning::{DatabaseFacts, Facts, Orderable, Refusal, TableFacts, plan};
+use domain::name;
+use domain::plan::{Plan, Restored};
+use domain::planning::Refusal;
 use domain::settings::Settings;
 use domain::source::{DatabaseSource, SnapshotKind, Source, TableOrigin};
+
+use crate::sample::{self, facts, request, settings};
 
 const RDS: &str = "arn:aws:rds:us-east-1:123456789012:snapshot:awsbackup:job-1f2e";
 const CLUSTER: &str = "arn:aws:rds:us-east-1:123456789012:cluster-snapshot:awsbackup:job-1f2e";
@@ -21,37 +24,6 @@ const NETWORK: &[(&str, &str)] =
 /// And for Parquet.
 const PARQUET: &[(&str, &str)] =
     &[("SNAPSHOT_EXPORT_ROLE_ARN", "arn:aws:iam::123456789012:role/export"), ("SNAPSHOT_EXPORT_KMS_KEY_ID", "key-1")];
-
-fn settings(changes: &[&[(&str, &str)]]) -> Settings {
-    let mut variables: BTreeMap<&str, &str> = BTreeMap::from([
-        ("EXPORT_BUCKET", "exports"),
-        ("EXPORT_BUCKET_OWNER", "123456789012"),
-        ("JOB_QUEUES", r#"{"us-east-1a": "arn:aws:batch:us-east-1:123456789012:job-queue/a"}"#),
-        ("EXPORT_JOB_DEFINITION", "export"),
-        ("VERIFY_JOB_DEFINITION", "verify"),
-    ]);
-    variables.extend(changes.iter().copied().flatten().copied());
-    Settings::read(&|name| variables.get(name).map(|value| (*value).to_owned())).unwrap()
-}
-
-fn facts(resource_type: &str, resource_arn: &str) -> Facts {
-    Facts {
-        status: "COMPLETED".into(),
-        status_message: None,
-        vault_name: "Default".parse().unwrap(),
-        vault_account: "123456789012".parse().unwrap(),
-        resource_arn: resource_arn.into(),
-        resource_type: resource_type.into(),
-        created_at: "2026-11-02T03:04:05Z".parse().unwrap(),
-        encrypted: true,
-        size_bytes: Some(20 << 30),
-        tags: BTreeMap::new(),
-        image: None,
-        snapshots: Vec::new(),
-        database: None,
-        table: None,
-    }
-}
 
 fn database(engine: &str) -> Facts {
     let is_cluster = engine.starts_with("aurora") || engine == "docdb";
@@ -78,10 +50,7 @@ fn table() -> Facts {
 }
 
 fn make(arn: &str, facts: &Facts, settings: &Settings) -> Result<Plan, Refusal> {
-    let request =
-        ExportRequest { recovery_point: arn.parse().unwrap(), vault: "Default".parse().unwrap(), generation: 0 };
-    let execution = "arn:aws:states:us-east-1:123456789012:execution:backup-export:run-1".parse().unwrap();
-    plan(&request, facts, settings, &execution, "2026-11-21T09:00:00Z".parse().unwrap())
+    sample::make(&request(arn), facts, settings)
 }
 
 fn source(arn: &str, facts: &Facts, settings: &Settings) -> Source {
@@ -150,13 +119,13 @@ fn an_instance_is_small_private_and_named_by_the_execution() {
     assert_eq!(unit.key, "orders");
     assert_eq!(unit.prefix, plan.prefix);
     let source = dump(RDS, &database("postgres"), &settings(&[NETWORK]));
-    assert_eq!(source.instance_id, format!("{}db", plan.job_name_prefix()));
+    assert_eq!(source.instance_id, format!("{}db", plan.names().prefix()));
     assert!(source.instance_id.len() <= 63 && !source.instance_id.contains("--"), "{}", source.instance_id);
-    let installation = domain::id::installation(plan.execution.as_str());
-    assert_eq!(owner_of_name(&source.instance_id), Some((plan.export_id.clone(), installation.as_str())));
-    assert_eq!(owner_of_name("exp-0123456789abcdef0123-db"), None);
-    assert_eq!(owner_of_name("orders"), None);
-    assert_eq!(source.password_parameter, format!("/backup-export/{}db", plan.job_name_prefix()));
+    let installation = name::installation(plan.execution.as_str());
+    assert_eq!(name::owner(&source.instance_id), Some((plan.export_id.clone(), installation.as_str())));
+    assert_eq!(name::owner("exp-0123456789abcdef0123-db"), None);
+    assert_eq!(name::owner("orders"), None);
+    assert_eq!(source.password_parameter, format!("/backup-export/{}db", plan.names().prefix()));
     assert_eq!((source.cluster_id, source.snapshot_kind), (None, SnapshotKind::Instance));
     assert_eq!(source.storage_type.as_deref(), Some("gp3"));
     assert_eq!(source.instance_class, "db.t4g.medium");

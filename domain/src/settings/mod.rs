@@ -44,7 +44,8 @@ pub struct Settings {
     pub table: TableSettings,
     /// `RESTORE_TIMEOUT_MINUTES`: of volumes.
     pub restore_timeout_minutes: u32,
-    /// `NATIVE_EXPORT_TIMEOUT_HOURS`: how long AWS may take for an export of its own, with the restore before it and the waiting for a slot.
+    /// `NATIVE_EXPORT_TIMEOUT_HOURS`: how long AWS may take for an export of its own, with the restore before it and
+    /// the waiting for a slot.
     pub native_export_timeout_hours: u32,
     /// `EXPORT_TIMEOUT_HOURS`: the longest that one attempt at one volume may take, whatever its size.
     pub export_timeout_hours: u32,
@@ -68,8 +69,8 @@ impl Settings {
         let delete = env.choice("DELETE_RECOVERY_POINT", &[("false", false), ("true", true)]);
         if verify == Some(VerifyMode::None) && delete == Some(true) {
             env.problem(
-                "DELETE_RECOVERY_POINT is true and VERIFY is none: a recovery point is deleted only after its export was \
-                 verified; set VERIFY to readback or checksum"
+                "DELETE_RECOVERY_POINT is true and VERIFY is none: a recovery point is deleted only after its export \
+                 was verified; set VERIFY to readback or checksum"
                     .into(),
             );
         }
