@@ -149,6 +149,11 @@ pub fn segment(name: &str) -> String {
     if safe.chars().all(|c| c == '.') { "_".repeat(safe.len().max(1)) } else { safe }
 }
 
+/// The export by whose id an object is named: a claim, a row of the catalog.
+pub fn export_id_of(key: &str) -> Option<ExportId> {
+    key.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,15 +3,13 @@
 //! Done before the recovery point is deleted and again at the conclusion, each time from what the manifests say. A row
 //! only ever learns more.
 
+use aws::bucket::{Bucket, Condition};
 use domain::conclusion::{CatalogRow, Fate, Latest};
-use domain::failure::{Kind, chain};
+use domain::failure::{Error, Kind, chain};
 use domain::manifest::Manifest;
 use domain::plan::Plan;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-
-use crate::bucket::{Bucket, Condition};
-use crate::error::Error;
 
 /// How often an object that others write, too, is tried for.
 const TRIES: u32 = 5;
@@ -67,7 +65,7 @@ async fn advance<T: DeserializeOwned>(
                 Ok(_) | Err(_) => Condition::Unchanged(&object.etag),
             },
         };
-        if bucket.put(key, bytes.clone(), condition).await? {
+        if bucket.put(key, bytes.clone().into(), condition).await? {
             return Ok(());
         }
     }

@@ -1,12 +1,10 @@
 //! Taking and giving back the claim of an export.
 
+use aws::bucket::{Bucket, Condition};
 use domain::claim::Claim;
-use domain::failure::{Kind, chain};
+use domain::failure::{Error, Kind, chain};
 use domain::id::ExecutionArn;
 use domain::plan::Plan;
-
-use crate::bucket::{Bucket, Condition};
-use crate::error::Error;
 
 /// What came of trying to claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +22,7 @@ const TRIES: u32 = 3;
 pub async fn take(bucket: &Bucket, claim: &Claim) -> Result<Claimed, Error> {
     let key = &claim.plan.claim_key;
     for _ in 0..TRIES {
-        if bucket.put(key, claim.to_json(), Condition::Absent).await? {
+        if bucket.put(key, claim.to_json().into(), Condition::Absent).await? {
             return Ok(Claimed::Ours(Box::new(claim.plan.clone())));
         }
         match read(bucket, key).await? {

@@ -3,20 +3,20 @@
 //! What was exported and verified enters the catalog, whatever came after it. The claim is given back only when nothing
 //! is left to clean up, because it is how the reaper finds what is.
 
+use std::collections::BTreeMap;
+
+use aws::bucket::Bucket;
 use domain::conclusion::{CatalogRow, Fate};
 use domain::cost::{self, PRICES};
-use domain::failure::{CaughtError, Failure, Kind};
+use domain::failure::{CaughtError, Error, Failure, Kind};
 use domain::id::{ExecutionArn, ExportId};
 use domain::plan::{Decision, Plan};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
-use crate::bucket::Bucket;
 use crate::catalog::Entry;
 use crate::cleanup::{self, Cleanup, CleanupState};
 use crate::deletion::Deletion;
-use crate::error::Error;
 use crate::metric::{Emitter, Metric};
 use crate::{catalog, cause, claim};
 

@@ -1,13 +1,12 @@
 //! Whether an execution still works, and which state machine it belongs to.
 
+use aws::CallError;
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::ExecutionStatus;
+use domain::failure::Error;
 use domain::id::ExecutionArn;
 use domain::settings::Environment;
 use jiff::{SignedDuration, Timestamp};
-
-use crate::aws::Failure;
-use crate::error::Error;
 
 /// How long Step Functions may take to know an execution that it has begun, with a wide margin. `DescribeExecution` is
 /// eventually consistent.
@@ -31,7 +30,7 @@ pub async fn life(
     now: Timestamp,
 ) -> Result<Life, Error> {
     let result = client.describe_execution().execution_arn(execution.as_str()).send().await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(output) if matches!(output.status, ExecutionStatus::Running | ExecutionStatus::PendingRedrive) => {
             Ok(Life::Running)
         }

@@ -5,8 +5,6 @@
 //! module of its name. Read [`plan`] first, then [`cleanup`]. What AWS holds for us, and how it is found, made and
 //! removed, is in [`resource`].
 
-pub mod aws;
-pub mod bucket;
 pub mod catalog;
 pub mod cause;
 pub mod claim;
@@ -14,7 +12,6 @@ pub mod cleanup;
 pub mod conclude;
 pub mod deletion;
 pub mod environment;
-pub mod error;
 pub mod executions;
 pub mod metric;
 pub mod plan;

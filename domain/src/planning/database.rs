@@ -1,11 +1,11 @@
 //! The database of an RDS or Aurora recovery point, and the method by which it becomes files.
 
 use super::piece::Piece;
-use super::refusal::{Refusal, refuse};
+use super::refusal::refuse;
 use crate::arn::{RecoveryPointArn, resource_name};
 use crate::engine::Engine;
 use crate::facts::{DatabaseFacts, Facts, Orderable};
-use crate::failure::Kind;
+use crate::failure::{Kind, Result};
 use crate::name::Names;
 use crate::settings::{DatabaseMethod, DatabaseSettings, Settings};
 use crate::source::{DatabaseSource, ParameterGroup, SnapshotExportSource, SnapshotKind, Source};
@@ -21,7 +21,7 @@ pub enum Method {
 }
 
 /// Chooses the method: by the tag, else by the setting; what can be restored into a database comes first.
-pub fn method(arn: &RecoveryPointArn, facts: &Facts, settings: &DatabaseSettings) -> Result<Method, Refusal> {
+pub fn method(arn: &RecoveryPointArn, facts: &Facts, settings: &DatabaseSettings) -> Result<Method> {
     let database = known(arn, facts)?;
     let engine: Engine = match database.engine.parse() {
         Ok(engine) => engine,
@@ -67,7 +67,7 @@ fn can_export(settings: &DatabaseSettings) -> bool {
     settings.export_role_arn.is_some() && settings.export_kms_key_id.is_some()
 }
 
-fn known<'a>(arn: &RecoveryPointArn, facts: &'a Facts) -> Result<&'a DatabaseFacts, Refusal> {
+fn known<'a>(arn: &RecoveryPointArn, facts: &'a Facts) -> Result<&'a DatabaseFacts> {
     match &facts.database {
         Some(database) if database.status == "available" => Ok(database),
         Some(database) => refuse(
@@ -98,12 +98,7 @@ fn unsupported(arn: &RecoveryPointArn, engine: &str) -> String {
     )
 }
 
-pub(super) fn piece(
-    arn: &RecoveryPointArn,
-    facts: &Facts,
-    settings: &Settings,
-    names: &Names,
-) -> Result<Piece, Refusal> {
+pub(super) fn piece(arn: &RecoveryPointArn, facts: &Facts, settings: &Settings, names: &Names) -> Result<Piece> {
     let options = &settings.database;
     let source = match method(arn, facts, options)? {
         Method::Dump(engine) => Source::Database(dump(arn, known(arn, facts)?, options, engine, names)?),
@@ -140,7 +135,7 @@ fn dump(
     options: &DatabaseSettings,
     engine: Engine,
     names: &Names,
-) -> Result<DatabaseSource, Refusal> {
+) -> Result<DatabaseSource> {
     let Some(Orderable { class, storage_types }) = facts.orderable.first() else {
         return refuse(
             Kind::InvalidSettings,

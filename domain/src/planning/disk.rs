@@ -1,10 +1,10 @@
 //! The disks of an EBS or EC2 recovery point.
 
 use super::piece::Piece;
-use super::refusal::{Refusal, refuse};
+use super::refusal::refuse;
 use crate::arn::{RecoveryPointArn, RecoveryPointKind};
 use crate::facts::{DeviceFacts, Facts, SnapshotFacts};
-use crate::failure::Kind;
+use crate::failure::{Kind, Result};
 use crate::id::SnapshotId;
 use crate::key::segment;
 use crate::source::{Source, VolumeSource};
@@ -43,7 +43,7 @@ impl Disk<'_> {
     }
 }
 
-pub(super) fn disks(arn: &RecoveryPointArn, facts: &Facts) -> Result<Disks, Refusal> {
+pub(super) fn disks(arn: &RecoveryPointArn, facts: &Facts) -> Result<Disks> {
     let snapshot = |id: &SnapshotId| {
         let found = facts.snapshots.iter().find(|snapshot| snapshot.id == *id);
         match found {
@@ -107,7 +107,7 @@ fn disk_key(disks: &[(&DeviceFacts, &SnapshotFacts)], device: &DeviceFacts, snap
     }
 }
 
-fn check_snapshot(arn: &RecoveryPointArn, snapshot: &SnapshotFacts) -> Result<(), Refusal> {
+fn check_snapshot(arn: &RecoveryPointArn, snapshot: &SnapshotFacts) -> Result<()> {
     let id = &snapshot.id;
     if snapshot.storage_tier == "archive" {
         return refuse(

@@ -12,13 +12,12 @@ mod table;
 use jiff::Timestamp;
 
 use self::piece::Piece;
-pub use self::refusal::Refusal;
 use self::refusal::refuse;
 use crate::arn::{RecoveryPointArn, RecoveryPointKind, account_in, resource_name};
 use crate::digest::hex_prefix;
 use crate::event::ExportRequest;
 use crate::facts::{Facts, is_usable};
-use crate::failure::Kind;
+use crate::failure::{Kind, Result};
 use crate::id::{ExecutionArn, ExportId, VolumeId};
 use crate::key::{Subject, claim_key};
 use crate::name::{self, Names};
@@ -39,7 +38,7 @@ const BASE_SECONDS: u32 = 1_800;
 const QUEUE_SECONDS: u32 = 6 * 3_600;
 
 /// Refuses what can be refused by the ARN alone, before anything is asked about it.
-pub fn check_type(arn: &RecoveryPointArn) -> Result<(), Refusal> {
+pub fn check_type(arn: &RecoveryPointArn) -> Result<()> {
     let what = match arn.kind() {
         RecoveryPointKind::EbsSnapshot(_)
         | RecoveryPointKind::Ec2Image(_)
@@ -62,7 +61,7 @@ const EXCLUDE: &str = "exclude the resource type from the rule that starts expor
 const CAN_EXPORT: &str = "this version exports EBS, EC2, RDS, Aurora and DynamoDB; the recovery point is kept";
 
 /// Refuses a recovery point in AWS Backup's own form, unless it is of DynamoDB.
-fn check_vaulted(arn: &RecoveryPointArn, resource_type: &str) -> Result<(), Refusal> {
+fn check_vaulted(arn: &RecoveryPointArn, resource_type: &str) -> Result<()> {
     let needed = match resource_type {
         "DynamoDB" => return Ok(()),
         "EFS" => "an EFS recovery point: it can be restored to a new file system, from which AWS DataSync copies to S3",
@@ -92,7 +91,7 @@ pub fn plan(
     settings: &Settings,
     execution: &ExecutionArn,
     now: Timestamp,
-) -> Result<Plan, Refusal> {
+) -> Result<Plan> {
     let arn = &request.recovery_point;
     check_type(arn)?;
     check_usable(request, facts)?;
@@ -205,7 +204,7 @@ fn unit(piece: Piece, subject: &Subject<'_>, settings: &Settings, names: &Names)
     }
 }
 
-fn check_usable(request: &ExportRequest, facts: &Facts) -> Result<(), Refusal> {
+fn check_usable(request: &ExportRequest, facts: &Facts) -> Result<()> {
     let arn = &request.recovery_point;
     if facts.vault_name != request.vault {
         return refuse(
@@ -230,7 +229,7 @@ fn check_usable(request: &ExportRequest, facts: &Facts) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_deletion(arn: &RecoveryPointArn, settings: &Settings) -> Result<(), Refusal> {
+fn check_deletion(arn: &RecoveryPointArn, settings: &Settings) -> Result<()> {
     if !settings.delete_recovery_point {
         return Ok(());
     }

@@ -1,20 +1,15 @@
 //! The table of a DynamoDB recovery point.
 
 use super::piece::Piece;
-use super::refusal::{Refusal, refuse};
+use super::refusal::refuse;
 use crate::arn::{RecoveryPointArn, RecoveryPointKind, resource_name};
 use crate::facts::Facts;
-use crate::failure::Kind;
+use crate::failure::{Kind, Result};
 use crate::name::Names;
 use crate::settings::{Settings, TableNative};
 use crate::source::{Source, TableOrigin, TableSource};
 
-pub(super) fn piece(
-    arn: &RecoveryPointArn,
-    facts: &Facts,
-    settings: &Settings,
-    names: &Names,
-) -> Result<Piece, Refusal> {
+pub(super) fn piece(arn: &RecoveryPointArn, facts: &Facts, settings: &Settings, names: &Names) -> Result<Piece> {
     let options = &settings.table;
     let in_vault = matches!(arn.kind(), RecoveryPointKind::Vaulted(_));
     let origin = match options.native {
@@ -48,7 +43,7 @@ pub(super) fn piece(
     Ok(Piece { key, in_folder: false, source: Source::Table(source) })
 }
 
-fn check_backup(arn: &RecoveryPointArn, facts: &Facts) -> Result<(), Refusal> {
+fn check_backup(arn: &RecoveryPointArn, facts: &Facts) -> Result<()> {
     match &facts.table {
         None => refuse(
             Kind::RecoveryPointNotUsable,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::failure::{Error, Kind};
+
 /// Everything that is wrong with an environment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct InvalidSettings {
@@ -13,6 +15,12 @@ pub struct InvalidSettings {
 impl fmt::Display for InvalidSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "read settings: {}", self.problems.join("; "))
+    }
+}
+
+impl From<InvalidSettings> for Error {
+    fn from(error: InvalidSettings) -> Self {
+        Self::new(Kind::InvalidSettings, error.to_string())
     }
 }
 

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use domain::facts::{DatabaseFacts, Facts, Orderable, TableFacts};
-use domain::failure::Kind;
+use domain::failure::{Kind, Result};
 use domain::name;
 use domain::plan::{Plan, Restored};
-use domain::planning::Refusal;
 use domain::settings::Settings;
 use domain::source::{DatabaseSource, SnapshotKind, Source, TableOrigin};
 
@@ -49,7 +48,7 @@ fn table() -> Facts {
     }
 }
 
-fn make(arn: &str, facts: &Facts, settings: &Settings) -> Result<Plan, Refusal> {
+fn make(arn: &str, facts: &Facts, settings: &Settings) -> Result<Plan> {
     sample::make(&request(arn), facts, settings)
 }
 
@@ -79,7 +78,7 @@ fn what_can_be_restored_into_a_database_comes_first() {
     assert_eq!(method(RDS, &tagged("dump"), &[NETWORK, PARQUET, &[("DATABASE_METHOD", "parquet")]]), "dump");
     assert_eq!(method(RDS, &tagged("auto"), &[NETWORK]), "dump");
     let refusal = make(RDS, &tagged("csv"), &settings(&[NETWORK])).unwrap_err();
-    assert!(refusal.message.contains("csv") && refusal.message.contains("backup-export:method"), "{refusal}");
+    assert!(refusal.to_string().contains("csv") && refusal.to_string().contains("backup-export:method"), "{refusal}");
 }
 
 #[test]
@@ -90,8 +89,8 @@ fn a_method_that_is_not_set_up_is_refused_with_what_it_needs() {
         (vec![NETWORK, &[("DATABASE_METHOD", "parquet")]], "SNAPSHOT_EXPORT_ROLE_ARN"),
     ] {
         let refusal = make(RDS, &database("postgres"), &settings(&changes)).unwrap_err();
-        assert_eq!(refusal.kind, Kind::InvalidSettings);
-        assert!(refusal.message.contains(word), "{refusal}");
+        assert_eq!(refusal.kind(), Kind::InvalidSettings);
+        assert!(refusal.to_string().contains(word), "{refusal}");
     }
 }
 
@@ -105,9 +104,9 @@ fn engines_that_cannot_be_exported_say_what_they_would_need() {
         (CLUSTER, "neptune", "neptune-export"),
     ] {
         let refusal = make(arn, &database(engine), &settings(&[NETWORK, PARQUET])).unwrap_err();
-        assert_eq!(refusal.kind, Kind::UnsupportedResourceType);
+        assert_eq!(refusal.kind(), Kind::UnsupportedResourceType);
         for word in [engine, word, "the recovery point is kept"] {
-            assert!(refusal.message.contains(word), "{word}: {refusal}");
+            assert!(refusal.to_string().contains(word), "{word}: {refusal}");
         }
     }
 }
@@ -162,7 +161,7 @@ fn a_copied_backup_is_restored_where_its_vault_is() {
 fn a_backup_is_not_deleted_for_the_export_of_a_live_table() {
     let settings = settings(&[&[("DYNAMODB_NATIVE", "pitr"), ("DELETE_RECOVERY_POINT", "true")]]);
     let refusal = make(TABLE, &table(), &settings).unwrap_err();
-    assert_eq!(refusal.kind, Kind::DeletionRefused);
+    assert_eq!(refusal.kind(), Kind::DeletionRefused);
 }
 
 #[test]
@@ -204,11 +203,11 @@ fn without_a_class_or_a_snapshot_nothing_is_begun() {
     let mut facts = database("mariadb");
     facts.database.as_mut().unwrap().orderable.clear();
     let refusal = make(RDS, &facts, &settings(&[NETWORK])).unwrap_err();
-    assert!(refusal.message.contains("DATABASE_INSTANCE_CLASSES"), "{refusal}");
+    assert!(refusal.to_string().contains("DATABASE_INSTANCE_CLASSES"), "{refusal}");
     facts.database.as_mut().unwrap().status = "creating".into();
-    assert_eq!(make(RDS, &facts, &settings(&[NETWORK])).unwrap_err().kind, Kind::RecoveryPointNotUsable);
+    assert_eq!(make(RDS, &facts, &settings(&[NETWORK])).unwrap_err().kind(), Kind::RecoveryPointNotUsable);
     facts.database = None;
-    assert!(make(RDS, &facts, &settings(&[NETWORK])).unwrap_err().message.contains("does not exist any more"));
+    assert!(make(RDS, &facts, &settings(&[NETWORK])).unwrap_err().to_string().contains("does not exist any more"));
 }
 
 #[test]
@@ -223,14 +222,14 @@ fn of_a_table_the_backup_itself_is_exported_unless_somebody_says_otherwise() {
     let Source::Table(vaulted) = source(VAULTED, &table(), &settings(&[role])) else { panic!("not a table") };
     assert!(matches!(vaulted.origin, TableOrigin::Backup { restore_role_arn: Some(_), .. }));
     let refusal = make(VAULTED, &table(), &settings(&[])).unwrap_err();
-    assert!(refusal.message.contains("RESTORE_JOB_ROLE_ARN"), "{refusal}");
+    assert!(refusal.to_string().contains("RESTORE_JOB_ROLE_ARN"), "{refusal}");
     let Source::Table(live) = source(TABLE, &table(), &settings(&[&[("DYNAMODB_NATIVE", "pitr")]])) else {
         panic!("not a table")
     };
     assert_eq!(live.origin, TableOrigin::LiveTable { at: "2026-11-02T03:04:05Z".parse().unwrap() });
     assert_eq!(live.temporary_table(), None);
     let gone = Facts { table: None, ..table() };
-    assert_eq!(make(TABLE, &gone, &settings(&[])).unwrap_err().kind, Kind::RecoveryPointNotUsable);
+    assert_eq!(make(TABLE, &gone, &settings(&[])).unwrap_err().kind(), Kind::RecoveryPointNotUsable);
 }
 
 #[test]

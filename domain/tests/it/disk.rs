@@ -7,10 +7,9 @@ use domain::claim::Claim;
 use domain::conclusion::{CatalogRow, Fate, Latest};
 use domain::event::ExportRequest;
 use domain::facts::{DeviceFacts, Facts, ImageFacts, SnapshotFacts};
-use domain::failure::Kind;
+use domain::failure::{Kind, Result};
 use domain::manifest::Manifest;
 use domain::plan::{Decision, Plan, Restored, VerifyMode};
-use domain::planning::Refusal;
 use domain::recovery_point::Image;
 use domain::settings::Settings;
 
@@ -67,7 +66,7 @@ fn ec2(devices: Vec<DeviceFacts>, snapshots: Vec<SnapshotFacts>) -> (ExportReque
     (request("arn:aws:ec2:us-east-1::image/ami-0123456789abcdef0"), facts)
 }
 
-fn make((request, facts): (ExportRequest, Facts), changes: &[(&str, &str)]) -> Result<Plan, Refusal> {
+fn make((request, facts): (ExportRequest, Facts), changes: &[(&str, &str)]) -> Result<Plan> {
     sample::make(&request, &facts, &settings(&[changes]))
 }
 
@@ -78,9 +77,9 @@ fn keys(plan: &Plan) -> Vec<&str> {
 #[track_caller]
 fn refused(input: (ExportRequest, Facts), kind: Kind, words: &[&str]) {
     let refusal = make(input, &[]).unwrap_err();
-    assert_eq!(refusal.kind, kind, "{refusal}");
+    assert_eq!(refusal.kind(), kind, "{refusal}");
     for word in words {
-        assert!(refusal.message.contains(word), "{word:?} is not in {refusal}");
+        assert!(refusal.to_string().contains(word), "{word:?} is not in {refusal}");
     }
 }
 
@@ -348,7 +347,7 @@ fn deletion_without_verification_is_refused_by_the_plan_too() {
     let (request, facts) = ebs();
     let settings = Settings { verify: VerifyMode::None, delete_recovery_point: true, ..settings(&[]) };
     let refusal = sample::make(&request, &facts, &settings).unwrap_err();
-    assert_eq!(refusal.kind, Kind::InvalidSettings);
+    assert_eq!(refusal.kind(), Kind::InvalidSettings);
 }
 
 #[test]

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use domain::event::ExportRequest;
 use domain::facts::Facts;
+use domain::failure::Result;
 use domain::id::ExecutionArn;
 use domain::plan::Plan;
-use domain::planning::{Refusal, plan};
+use domain::planning::plan;
 use domain::settings::Settings;
 
 /// The settings with these changes.
@@ -57,6 +58,6 @@ pub(crate) fn execution(name: &str) -> ExecutionArn {
 }
 
 /// The plan of the execution `run-1`.
-pub(crate) fn make(request: &ExportRequest, facts: &Facts, settings: &Settings) -> Result<Plan, Refusal> {
+pub(crate) fn make(request: &ExportRequest, facts: &Facts, settings: &Settings) -> Result<Plan> {
     plan(request, facts, settings, &execution("run-1"), "2026-11-21T09:00:00Z".parse().unwrap())
 }

@@ -1,5 +1,6 @@
 //! Decides which executions died without cleaning up, and cleans up after them.
 
+use aws::config::Patience;
 use lambdas::cleanup::Cleaner;
 use lambdas::metric::Emitter;
 use lambdas::reaper::{Reaper, ReaperSettings};
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let config = runtime::config().await;
+    let config = aws::config::load(Patience::Lambda).await;
     let cleaner = Cleaner::new(&config);
     let reaper = ReaperSettings::read(&runtime::variable).map(|settings| Reaper {
         cleaner,

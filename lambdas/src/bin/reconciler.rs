@@ -1,5 +1,6 @@
 //! Decides which recovery points of the vault lack an export, and starts a few of them.
 
+use aws::config::Patience;
 use lambdas::metric::Emitter;
 use lambdas::reconciler::{Reconciler, ReconcilerSettings};
 use lambdas::runtime;
@@ -7,10 +8,10 @@ use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let config = runtime::config().await;
+    let config = aws::config::load(Patience::Lambda).await;
     let reconciler = ReconcilerSettings::read(&runtime::variable).map(|settings| Reconciler {
         backup: aws_sdk_backup::Client::new(&config),
-        s3: runtime::s3(&config),
+        s3: aws::config::s3(&config),
         sfn: aws_sdk_sfn::Client::new(&config),
         settings,
         metrics: Emitter::stdout(),

@@ -2,10 +2,10 @@
 //! password. And export tasks of RDS.
 
 use aws_sdk_rds::Client;
+use domain::failure::Error;
 use domain::source::DatabaseSource;
 
 use super::turn::Turn;
-use crate::error::Error;
 use crate::resource::parameter_group::{self, GroupKind};
 use crate::resource::rds::{cluster, instance};
 use crate::resource::removal::Removal;

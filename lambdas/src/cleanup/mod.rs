@@ -12,15 +12,14 @@ mod tables;
 mod turn;
 mod volumes;
 
-use domain::failure::{CaughtError, Failure, Kind};
+use aws::bucket::Bucket;
+use domain::failure::{CaughtError, Error, Failure, Kind};
 use domain::id::ExecutionArn;
 use domain::plan::Plan;
 use domain::source::Source;
 use serde::{Deserialize, Serialize};
 
 pub use self::turn::{Scope, Turn};
-use crate::bucket::Bucket;
-use crate::error::Error;
 use crate::resource::parameter_group::GroupKind;
 use crate::{cause, claim, runtime};
 

@@ -6,16 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use domain::failure::Failure;
+use aws::bucket::{Bucket, Listed, UnfinishedUpload};
+use domain::failure::{Error, Failure};
 use domain::key::{ERROR, NATIVE_LISTING};
 use domain::manifest::Manifest;
 use domain::plan::{Plan, Unit};
 use domain::source::Source;
 
 use super::turn::{Scope, Turn};
-use crate::bucket::{Bucket, Listed};
 use crate::claim;
-use crate::error::Error;
 
 /// The workers' last words, by unit key. They only explain: one that cannot be read is as good as none.
 pub(super) async fn last_words(bucket: &Bucket, plan: &Plan) -> BTreeMap<String, Failure> {
@@ -32,7 +31,7 @@ pub(super) async fn last_words(bucket: &Bucket, plan: &Plan) -> BTreeMap<String,
 
 #[derive(Default)]
 struct Found {
-    uploads: Vec<Listed>,
+    uploads: Vec<UnfinishedUpload>,
     objects: Vec<Listed>,
 }
 
@@ -61,7 +60,12 @@ pub(super) async fn remove(bucket: &Bucket, plan: &Plan, scope: Scope, turn: &mu
         }
     }
     for object in &found.objects {
-        match bucket.delete(&object.key, &object.id).await {
+        let Some(etag) = &object.held.etag else {
+            let what = format!("list {}: it has no ETag, without which nothing is deleted", bucket.uri(&object.key));
+            turn.errors.push(Error::new(Kind::Internal, what));
+            continue;
+        };
+        match bucket.delete(&object.key, etag).await {
             Ok(true) => turn.removed.push(format!("object {}", object.key)),
             Ok(false) => {}
             Err(error) => turn.errors.push(error),

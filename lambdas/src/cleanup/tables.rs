@@ -2,11 +2,11 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::TableStatus;
+use domain::failure::Error;
 use domain::plan::Unit;
 use domain::source::TableSource;
 
 use super::turn::Turn;
-use crate::error::Error;
 use crate::resource::removal::Removal;
 use crate::resource::{table, table_export};
 

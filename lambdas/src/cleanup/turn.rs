@@ -1,6 +1,6 @@
 //! One turn of a cleanup: how far it goes, and what it did.
 
-use crate::error::Error;
+use domain::failure::Error;
 
 /// What one turn did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Turn {
     pub(super) fn is_hopeless(&self) -> bool {
         !self.errors.is_empty()
             && self.remaining.is_empty()
-            && self.errors.iter().all(|error| !error.kind.is_transient())
+            && self.errors.iter().all(|error| !error.kind().is_transient())
     }
 }
 

@@ -6,17 +6,16 @@
 
 mod retention;
 
+use aws::CallError;
+use aws::bucket::Bucket;
 use aws_sdk_backup::types::RecoveryPointStatus;
 use domain::conclusion::Fate;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::plan::{Plan, VerifyMode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::Failure;
-use crate::bucket::Bucket;
 use crate::catalog;
-use crate::error::Error;
 
 /// What the state machine passes.
 #[derive(Debug, Clone, Deserialize)]
@@ -141,7 +140,7 @@ pub async fn run(
             Ok(Step::Done) => Step::Done,
             Ok(Step::Delete | Step::Wait) => Step::Wait,
             Ok(given_up @ Step::GiveUp(..)) => given_up,
-            Err(error) if error.kind.is_transient() => Step::Wait,
+            Err(error) if error.kind().is_transient() => Step::Wait,
             Err(error) => return Err(error),
         };
     }
@@ -179,7 +178,7 @@ async fn check(bucket: &Bucket, plan: &Plan) -> Result<(), Error> {
     }
     for unit in &plan.units {
         let key = unit.manifest_key();
-        if !bucket.has(&key).await? {
+        if bucket.look(&key).await?.is_none() {
             return refuse(Kind::VerificationFailed, format!("the manifest {key} is not there, so it is not deleted"));
         }
     }
@@ -194,7 +193,7 @@ async fn status(backup: &aws_sdk_backup::Client, plan: &Plan) -> Result<Option<R
         .recovery_point_arn(point.arn.as_str())
         .send()
         .await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(output) => Ok(Some(output.status().cloned().unwrap_or(RecoveryPointStatus::Available))),
         Err(failure) if failure.is_not_found() => Ok(None),
         Err(failure) => Err(failure.during(format!("describe the recovery point {}", point.arn))),
@@ -209,7 +208,7 @@ async fn delete(backup: &aws_sdk_backup::Client, plan: &Plan) -> Result<(), Erro
         .recovery_point_arn(point.arn.as_str())
         .send()
         .await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(_) => Ok(()),
         Err(failure) if failure.is_not_found() => Ok(()),
         // A vault lock, a legal hold, an image in use.

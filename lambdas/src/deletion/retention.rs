@@ -1,15 +1,15 @@
 //! Recovery points that are kept although their exports are verified: without the tag, or among the last of their
 //! resource.
 
+use aws::CallError;
+use aws::bucket::Bucket;
 use domain::arn::RecoveryPointArn;
 use domain::facts::is_usable;
+use domain::failure::Error;
 use domain::key::CLAIMS;
 use domain::plan::Plan;
 
-use crate::aws::Failure;
-use crate::bucket::Bucket;
 use crate::claim;
-use crate::error::Error;
 
 /// The value of the tag that lets a recovery point go.
 const YES: &str = "true";
@@ -69,7 +69,7 @@ async fn others(backup: &aws_sdk_backup::Client, bucket: &Bucket, plan: &Plan, e
     while let Some(other) = pages.next().await {
         let other = other.map_err(|error| {
             let (arn, vault) = (&point.resource_arn, &point.vault_name);
-            Failure::of(&error).during(format!("list the recovery points of {arn} in the vault {vault}"))
+            CallError::of(&error).during(format!("list the recovery points of {arn} in the vault {vault}"))
         })?;
         let is_usable = other.status().is_some_and(|status| is_usable(status.as_str()));
         let arn = other.recovery_point_arn().and_then(|arn| arn.parse::<RecoveryPointArn>().ok());

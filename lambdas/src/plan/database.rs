@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use aws::CallError;
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{DbClusterSnapshot, DbSnapshot, Tag};
 use domain::arn::{RecoveryPointArn, RecoveryPointKind};
 use domain::facts::{DatabaseFacts, Facts, Orderable};
+use domain::failure::Error;
 use domain::planning::database::{Method, method};
 use domain::settings::DatabaseSettings;
-
-use crate::aws::Failure;
-use crate::error::Error;
 
 /// The documentation asks for the type of some snapshots even where they are named.
 const KINDS: [Option<&str>; 2] = [None, Some("awsbackup")];
@@ -20,7 +19,7 @@ const NOT_FOUND: &[&str] =
 /// A snapshot by its ARN, and if RDS does not know it so, as one of AWS Backup's.
 async fn find<T>(
     arn: &RecoveryPointArn,
-    describe: impl AsyncFn(Option<String>) -> Result<Vec<T>, Failure>,
+    describe: impl AsyncFn(Option<String>) -> Result<Vec<T>, CallError>,
 ) -> Result<Option<T>, Error> {
     for kind in KINDS {
         match describe(kind.map(str::to_owned)).await {
@@ -72,7 +71,7 @@ pub(super) async fn describe(
 async fn snapshot(rds: &Client, arn: &RecoveryPointArn) -> Result<Option<DbSnapshot>, Error> {
     find(arn, async |kind| {
         let call = rds.describe_db_snapshots().db_snapshot_identifier(arn.as_str());
-        let output = call.set_snapshot_type(kind).send().await.map_err(|error| Failure::of(&error))?;
+        let output = call.set_snapshot_type(kind).send().await.map_err(|error| CallError::of(&error))?;
         Ok(output.db_snapshots.unwrap_or_default())
     })
     .await
@@ -81,7 +80,7 @@ async fn snapshot(rds: &Client, arn: &RecoveryPointArn) -> Result<Option<DbSnaps
 async fn cluster_snapshot(rds: &Client, arn: &RecoveryPointArn) -> Result<Option<DbClusterSnapshot>, Error> {
     find(arn, async |kind| {
         let call = rds.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(arn.as_str());
-        let output = call.set_snapshot_type(kind).send().await.map_err(|error| Failure::of(&error))?;
+        let output = call.set_snapshot_type(kind).send().await.map_err(|error| CallError::of(&error))?;
         Ok(output.db_cluster_snapshots.unwrap_or_default())
     })
     .await
@@ -107,7 +106,7 @@ async fn orderable(
         let mut storage_types = Vec::new();
         while let Some(option) = options.next().await {
             let option = option.map_err(|error| {
-                Failure::of(&error).during(format!("ask whether {class} can be ordered for {engine} {version}"))
+                CallError::of(&error).during(format!("ask whether {class} can be ordered for {engine} {version}"))
             })?;
             storage_types.push(option.storage_type().unwrap_or_default().to_owned());
         }

@@ -1,15 +1,13 @@
 //! What EC2 says of snapshots and images.
 
+use aws::CallError;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Filter, Image as Ec2Image, Snapshot, Tag};
 use domain::arn::RecoveryPointArn;
 use domain::facts::{DeviceFacts, Facts, ImageFacts, SnapshotFacts};
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::id::{ImageId, InvalidId, SnapshotId};
 use domain::recovery_point::Image;
-
-use crate::aws::Failure;
-use crate::error::Error;
 
 /// Adds what EC2 says of the snapshot.
 pub(super) async fn describe_snapshot(
@@ -53,14 +51,14 @@ async fn snapshots(ec2: &Client, arn: &RecoveryPointArn, ids: &[SnapshotId]) -> 
     let mut snapshots = Vec::new();
     while let Some(snapshot) = pages.next().await {
         snapshots
-            .push(snapshot.map_err(|error| Failure::of(&error).during(format!("describe the snapshots of {arn}")))?);
+            .push(snapshot.map_err(|error| CallError::of(&error).during(format!("describe the snapshots of {arn}")))?);
     }
     Ok(snapshots)
 }
 
 async fn image(ec2: &Client, arn: &RecoveryPointArn, id: &ImageId) -> Result<Option<Ec2Image>, Error> {
     let result = ec2.describe_images().image_ids(id.as_str()).include_disabled(true).send().await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(output) => Ok(output.images.and_then(|images| images.into_iter().next())),
         Err(failure) if failure.is(&["InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"]) => Ok(None),
         Err(failure) => Err(failure.during(format!("describe the image of {arn}"))),

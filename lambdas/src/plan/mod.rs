@@ -8,11 +8,12 @@ mod disk;
 mod recovery_point;
 mod table;
 
+use aws::bucket::Bucket;
 use domain::arn::{RecoveryPointKind, resource_name};
 use domain::claim::Claim;
 use domain::event::{self, ExportRequest, Input};
 use domain::facts::Facts;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::id::{ExecutionArn, ExportId};
 use domain::key::EXPORTS;
 use domain::name;
@@ -23,9 +24,7 @@ use domain::tag::EXPORT_ID;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::bucket::Bucket;
 use crate::claim::{self, Claimed};
-use crate::error::Error;
 use crate::executions;
 
 /// What the state machine passes.
@@ -70,7 +69,7 @@ impl Planner {
             Err(error) => return Err(Error::new(Kind::MalformedInput, error.to_string())),
         };
         planning::check_type(&export.recovery_point)?;
-        self.bucket.check_owner().await?;
+        self.bucket.check().await.map_err(|error| error.during("check EXPORT_BUCKET and EXPORT_BUCKET_OWNER"))?;
         let Some(facts) = self.facts(&export).await? else {
             return self.without_recovery_point(&export).await;
         };
@@ -93,7 +92,7 @@ impl Planner {
     }
 
     async fn unless_finished(&self, plan: Box<Plan>) -> Result<Decision, Error> {
-        if !self.bucket.has(&plan.catalog_key).await? {
+        if self.bucket.look(&plan.catalog_key).await?.is_none() {
             return Ok(Decision::Export(plan));
         }
         claim::release(&self.bucket, &plan.claim_key, &plan.execution).await?;
@@ -115,7 +114,7 @@ impl Planner {
     async fn without_recovery_point(&self, export: &ExportRequest) -> Result<Decision, Error> {
         let export_id = name::export_id(&export.recovery_point, export.generation);
         let rows = self.bucket.list(EXPORTS).await?;
-        if let Some(row) = rows.iter().find(|row| row.export_id().as_ref() == Some(&export_id)) {
+        if let Some(row) = rows.iter().find(|row| key::export_id_of(&row.key).as_ref() == Some(&export_id)) {
             return Ok(finished(&export_id, &row.key));
         }
         Err(Error::new(

@@ -1,15 +1,13 @@
 //! What AWS Backup says of a recovery point.
 
+use aws::CallError;
 use aws_sdk_backup::Client;
 use aws_sdk_backup::operation::describe_recovery_point::DescribeRecoveryPointOutput;
 use domain::arn::account_in;
 use domain::event::ExportRequest;
 use domain::facts::Facts;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use jiff::Timestamp;
-
-use crate::aws::Failure;
-use crate::error::Error;
 
 /// What is known of the recovery point before anybody else is asked; `None` when there is none.
 pub(super) async fn describe(backup: &Client, export: &ExportRequest) -> Result<Option<Facts>, Error> {
@@ -21,7 +19,7 @@ pub(super) async fn describe(backup: &Client, export: &ExportRequest) -> Result<
         .send()
         .await;
     let action = || format!("describe the recovery point {arn} in the vault {}", export.vault);
-    let point = match result.map_err(|error| Failure::of(&error)) {
+    let point = match result.map_err(|error| CallError::of(&error)) {
         Ok(point) => point,
         Err(failure) if failure.is_not_found() => return Ok(None),
         Err(failure) if failure.kind == Kind::AccessDenied => {

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use aws::CallError;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::BackupStatus;
 use domain::arn::{RecoveryPointArn, RecoveryPointKind};
 use domain::facts::{Facts, TableFacts};
-
-use crate::aws::Failure;
-use crate::error::Error;
+use domain::failure::Error;
 
 /// Adds what DynamoDB says of the backup, or AWS Backup of one that it keeps itself; nothing where neither knows it.
 pub(super) async fn describe(
@@ -25,7 +24,7 @@ pub(super) async fn describe(
         return Ok(());
     }
     let result = dynamodb.describe_backup().backup_arn(arn.as_str()).send().await;
-    let output = match result.map_err(|error| Failure::of(&error)) {
+    let output = match result.map_err(|error| CallError::of(&error)) {
         Ok(output) => output,
         Err(failure) if failure.is(&["BackupNotFoundException"]) => return Ok(()),
         Err(failure) => return Err(failure.during(format!("describe the backup {arn}"))),
@@ -43,6 +42,6 @@ async fn tags_in_vault(
     arn: &RecoveryPointArn,
 ) -> Result<BTreeMap<String, String>, Error> {
     let result = backup.list_tags().resource_arn(arn.as_str()).send().await;
-    let output = result.map_err(|error| Failure::of(&error).during(format!("list the tags of {arn}")))?;
+    let output = result.map_err(|error| CallError::of(&error).during(format!("list the tags of {arn}")))?;
     Ok(output.tags.unwrap_or_default().into_iter().collect())
 }

@@ -10,7 +10,8 @@ mod sweep;
 
 use std::collections::BTreeMap;
 
-use domain::failure::Kind;
+use aws::bucket::Bucket;
+use domain::failure::{Error, Kind};
 use domain::id::ExecutionArn;
 use domain::key::CLAIMS;
 use domain::tag;
@@ -20,10 +21,8 @@ use serde_json::Value;
 
 pub use self::settings::ReaperSettings;
 use self::sweep::Sweep;
-use crate::bucket::Bucket;
 use crate::claim;
 use crate::cleanup::{Cleaner, Scope, Turn};
-use crate::error::Error;
 use crate::executions::{self, Life};
 use crate::metric::{Emitter, Metric};
 use crate::resource::volume::{tag_of, tagged};
@@ -88,7 +87,7 @@ impl Reaper {
     /// Whether the claims could be listed.
     async fn claims(&self, sweep: &mut Sweep) -> bool {
         let ReaperSettings { bucket, bucket_owner, .. } = &self.settings;
-        let bucket = Bucket::new(&self.cleaner.s3, bucket, bucket_owner);
+        let bucket = Bucket::new(&self.cleaner.s3, bucket, Some(bucket_owner));
         let claims = match bucket.list(CLAIMS).await {
             Ok(claims) => claims,
             Err(error) => {
@@ -193,13 +192,13 @@ fn subject(event: &Value) -> Result<Option<ExecutionArn>, Error> {
 /// Whatever is left makes the call fail, so that Lambda makes it again.
 fn report(turns: BTreeMap<ExecutionArn, Turn>, orphans: Turn, errors: &[Error]) -> Result<ReaperReport, Error> {
     let mut left = Vec::new();
-    let mut kinds: Vec<Kind> = errors.iter().map(|error| error.kind).collect();
+    let mut kinds: Vec<Kind> = errors.iter().map(|error| error.kind()).collect();
     left.extend(errors.iter().map(ToString::to_string));
-    kinds.extend(orphans.errors.iter().map(|error| error.kind));
+    kinds.extend(orphans.errors.iter().map(|error| error.kind()));
     left.extend(orphans.leftovers());
     let mut report = ReaperReport { orphans: orphans.removed, ..ReaperReport::default() };
     for (execution, turn) in turns {
-        kinds.extend(turn.errors.iter().map(|error| error.kind));
+        kinds.extend(turn.errors.iter().map(|error| error.kind()));
         let remaining = turn.leftovers();
         if !remaining.is_empty() {
             left.push(format!("after {execution}: {}", remaining.join(", ")));
@@ -242,10 +241,10 @@ mod tests {
         let execution: ExecutionArn = "arn:aws:states:us-east-1:123456789012:execution:export:run-1".parse().unwrap();
         let turn = Turn { remaining: vec!["volume vol-1 (deleting)".into()], ..Turn::default() };
         let error = report(BTreeMap::from([(execution, turn)]), Turn::default(), &[]).unwrap_err();
-        assert_eq!(error.kind, Kind::StillCleaning);
-        assert!(error.message.contains("vol-1"));
+        assert_eq!(error.kind(), Kind::StillCleaning);
+        assert!(error.chain().contains("vol-1"));
         let denied = vec![Error::new(Kind::Throttled, "a"), Error::new(Kind::AccessDenied, "b")];
-        assert_eq!(report(BTreeMap::new(), Turn::default(), &denied).unwrap_err().kind, Kind::AccessDenied);
+        assert_eq!(report(BTreeMap::new(), Turn::default(), &denied).unwrap_err().kind(), Kind::AccessDenied);
         assert!(report(BTreeMap::new(), Turn::default(), &[]).is_ok());
     }
 }

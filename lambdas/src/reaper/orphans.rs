@@ -7,15 +7,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws::bucket::Bucket;
+use domain::failure::Error;
 use domain::id::ExportId;
 use domain::key::claim_key;
 use domain::name;
 
 use super::settings::ReaperSettings;
 use super::sweep::Sweep;
-use crate::bucket::Bucket;
 use crate::cleanup::{Cleaner, Turn};
-use crate::error::Error;
 use crate::resource::parameter_group::{self, GroupKind};
 use crate::resource::rds::{cluster, instance};
 use crate::resource::{export_task, password, table};
@@ -70,9 +70,9 @@ pub(super) async fn remove(cleaner: &Cleaner, settings: &ReaperSettings, sweep: 
         results.push(table::each_name(&cleaner.dynamodb, tell).await);
     }
     sweep.errors.extend(results.into_iter().filter_map(Result::err));
-    let bucket = Bucket::new(&cleaner.s3, &settings.bucket, &settings.bucket_owner);
+    let bucket = Bucket::new(&cleaner.s3, &settings.bucket, Some(&settings.bucket_owner));
     for (export, things) in found.things {
-        match bucket.has(&claim_key(&export)).await {
+        match bucket.look(&claim_key(&export)).await {
             Ok(true) => {}
             Ok(false) => {
                 for thing in &things {

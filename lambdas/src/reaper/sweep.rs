@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use domain::failure::Error;
 use domain::id::ExecutionArn;
 use jiff::Timestamp;
 
 use crate::cleanup::Turn;
-use crate::error::Error;
 
 /// One call: what it is about, and what it has found so far.
 #[derive(Debug, Default)]

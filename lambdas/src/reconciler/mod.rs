@@ -9,7 +9,10 @@ mod settings;
 
 use std::collections::BTreeSet;
 
+use aws::CallError;
+use aws::bucket::{Bucket, Listed};
 use aws_smithy_types::DateTime;
+use domain::failure::Error;
 use domain::id::ExportId;
 use domain::key::{CLAIMS, EXPORTS};
 use jiff::{SignedDuration, Timestamp};
@@ -18,9 +21,6 @@ use serde_json::json;
 
 use self::decision::{Candidate, Findings, Known, ListedPoint};
 pub use self::settings::ReconcilerSettings;
-use crate::aws::Failure;
-use crate::bucket::{Bucket, Listed};
-use crate::error::Error;
 use crate::metric::{Emitter, Metric};
 
 /// What the reconciler works with.
@@ -85,7 +85,7 @@ impl Reconciler {
     /// Starts what is missing.
     pub async fn run(&self, now: Timestamp) -> Result<ReconcilerReport, Error> {
         let settings = &self.settings;
-        let bucket = Bucket::new(&self.s3, &settings.bucket, &settings.bucket_owner);
+        let bucket = Bucket::new(&self.s3, &settings.bucket, Some(&settings.bucket_owner));
         let points = self.points(now).await?;
         // In this order: the row of an export is there before its claim goes, so one that ends meanwhile is in one of
         // the lists.
@@ -131,7 +131,7 @@ impl Reconciler {
         let mut points = Vec::new();
         while let Some(point) = pages.next().await {
             let point = point.map_err(|error| {
-                Failure::of(&error).during(format!("list the recovery points of the vault {vault}"))
+                CallError::of(&error).during(format!("list the recovery points of the vault {vault}"))
             })?;
             points.push(ListedPoint {
                 arn: point.recovery_point_arn.unwrap_or_default(),
@@ -170,7 +170,7 @@ impl Reconciler {
             if let Some(error) = failed {
                 let number = report.started.len();
                 let message = format!("{error}; {number} exports were started before");
-                return Err(Error::new(error.kind, message));
+                return Err(Error::new(error.kind(), message));
             }
         }
     }
@@ -186,7 +186,7 @@ impl Reconciler {
             .input(input.to_string())
             .send()
             .await;
-        match result.map_err(|error| Failure::of(&error)) {
+        match result.map_err(|error| CallError::of(&error)) {
             Ok(_) => {
                 let execution = execution_name.as_str();
                 tracing::info!(recovery_point = %arn, execution, "started the export of a recovery point");
@@ -213,5 +213,5 @@ impl Started {
 }
 
 fn export_ids(objects: &[Listed]) -> BTreeSet<ExportId> {
-    objects.iter().filter_map(Listed::export_id).collect()
+    objects.iter().filter_map(|object| domain::key::export_id_of(&object.key)).collect()
 }

@@ -1,14 +1,13 @@
 //! Export tasks, by which RDS itself writes a snapshot as Parquet.
 
+use aws::CallError;
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::ExportTask;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::plan::{Plan, Unit};
 use domain::source::SnapshotExportSource;
 
 use super::removal::Removal;
-use crate::aws::Failure;
-use crate::error::Error;
 
 /// How many tasks RDS runs at a time in an account and Region.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ExportSnapshot.html>
@@ -26,7 +25,7 @@ pub(crate) enum Start {
 /// The task of that name. RDS keeps those that ended in its list for ever; they cost nothing.
 pub(crate) async fn find(rds: &Client, id: &str) -> Result<Option<ExportTask>, Error> {
     let result = rds.describe_export_tasks().export_task_identifier(id).send().await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(output) => Ok(output.export_tasks.and_then(|found| found.into_iter().next())),
         Err(failure) if failure.is(&["ExportTaskNotFound", "ExportTaskNotFoundFault"]) => Ok(None),
         Err(failure) => Err(failure.during(format!("describe the export task {id}"))),
@@ -58,7 +57,7 @@ pub(crate) async fn each_running_name(rds: &Client, mut tell: impl FnMut(&str)) 
 async fn each(rds: &Client, action: &str, mut tell: impl FnMut(&ExportTask)) -> Result<(), Error> {
     let mut tasks = rds.describe_export_tasks().into_paginator().items().send();
     while let Some(task) = tasks.next().await {
-        tell(&task.map_err(|error| Failure::of(&error).during(action))?);
+        tell(&task.map_err(|error| CallError::of(&error).during(action))?);
     }
     Ok(())
 }
@@ -80,7 +79,7 @@ pub(crate) async fn start(
         .kms_key_id(&source.kms_key_id)
         .send()
         .await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(_) => Ok(Start::Begun),
         Err(failure) if failure.is(&["ExportTaskAlreadyExists", "ExportTaskAlreadyExistsFault"]) => Ok(Start::Begun),
         // Another took the last slot since they were counted.
@@ -102,7 +101,7 @@ pub(crate) async fn start(
 /// Cancels a task. It is busy when it ended since it was described.
 pub(crate) async fn cancel(rds: &Client, id: &str) -> Result<Removal, Error> {
     let result = rds.cancel_export_task().export_task_identifier(id).send().await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(_) => Ok(Removal::Begun),
         Err(failure) if failure.is(&["InvalidExportTaskStateFault", "InvalidExportTaskState"]) => Ok(Removal::Busy),
         Err(failure) => Err(failure.during(format!("cancel the export task {id}"))),

@@ -1,10 +1,9 @@
 //! Jobs of AWS Batch, found by what their names begin with.
 
+use aws::{CallError, done};
 use aws_sdk_batch::Client;
 use aws_sdk_batch::types::{JobStatus, JqStatus, KeyValuesPair};
-
-use crate::aws::{Failure, done};
-use crate::error::Error;
+use domain::failure::Error;
 
 /// A job that has not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +21,7 @@ pub(crate) async fn live(batch: &Client, queue: &str, prefix: &str) -> Result<Ve
     let mut pages = batch.list_jobs().job_queue(queue).filters(filter).into_paginator().items().send();
     let mut jobs = Vec::new();
     while let Some(job) = pages.next().await {
-        let job = match job.map_err(|error| Failure::of(&error)) {
+        let job = match job.map_err(|error| CallError::of(&error)) {
             Ok(job) => job,
             // Batch says so of a queue that it does not know, and of much else.
             Err(failure) if failure.is(&["ClientException"]) && !exists(batch, queue).await? => return Ok(Vec::new()),
@@ -42,7 +41,7 @@ pub(crate) async fn live(batch: &Client, queue: &str, prefix: &str) -> Result<Ve
 /// holds none.
 async fn exists(batch: &Client, queue: &str) -> Result<bool, Error> {
     let result = batch.describe_job_queues().job_queues(queue).send().await;
-    let output = result.map_err(|error| Failure::of(&error).during(format!("describe the job queue {queue}")))?;
+    let output = result.map_err(|error| CallError::of(&error).during(format!("describe the job queue {queue}")))?;
     Ok(output.job_queues().iter().any(|known| known.status() != Some(&JqStatus::Deleted)))
 }
 

@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use aws::{CallError, done};
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{ApplyMethod, Parameter, Tag};
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::source::{DatabaseSource, ParameterGroup};
 
 use super::rds::refusal::refused;
 use super::removal::Removal;
-use crate::aws::{Failure, done};
-use crate::error::Error;
 
 const EXISTS: &[&str] = &["DBParameterGroupAlreadyExists", "DBParameterGroupAlreadyExistsFault"];
 const NOT_FOUND: &[&str] = &["DBParameterGroupNotFound", "DBParameterGroupNotFoundFault"];
@@ -101,14 +100,14 @@ pub(crate) async fn each_name(rds: &Client, kind: GroupKind, mut tell: impl FnMu
         GroupKind::Instance => {
             let mut groups = rds.describe_db_parameter_groups().into_paginator().items().send();
             while let Some(group) = groups.next().await {
-                let group = group.map_err(|error| Failure::of(&error).during("list the parameter groups"))?;
+                let group = group.map_err(|error| CallError::of(&error).during("list the parameter groups"))?;
                 tell(group.db_parameter_group_name().unwrap_or_default());
             }
         }
         GroupKind::Cluster => {
             let mut groups = rds.describe_db_cluster_parameter_groups().into_paginator().items().send();
             while let Some(group) = groups.next().await {
-                let group = group.map_err(|error| Failure::of(&error).during("list the cluster parameter groups"))?;
+                let group = group.map_err(|error| CallError::of(&error).during("list the cluster parameter groups"))?;
                 tell(group.db_cluster_parameter_group_name().unwrap_or_default());
             }
         }
@@ -116,7 +115,7 @@ pub(crate) async fn each_name(rds: &Client, kind: GroupKind, mut tell: impl FnMu
     Ok(())
 }
 
-async fn create(rds: &Client, kind: GroupKind, group: &ParameterGroup, tags: Vec<Tag>) -> Result<(), Failure> {
+async fn create(rds: &Client, kind: GroupKind, group: &ParameterGroup, tags: Vec<Tag>) -> Result<(), CallError> {
     match kind {
         GroupKind::Instance => {
             let call = rds.create_db_parameter_group().db_parameter_group_name(&group.name);
@@ -131,7 +130,7 @@ async fn create(rds: &Client, kind: GroupKind, group: &ParameterGroup, tags: Vec
     }
 }
 
-async fn modify(rds: &Client, kind: GroupKind, name: &str) -> Result<(), Failure> {
+async fn modify(rds: &Client, kind: GroupKind, name: &str) -> Result<(), CallError> {
     let parameter = |(name, value): (&str, &str)| {
         Parameter::builder()
             .parameter_name(name)
@@ -154,7 +153,7 @@ async fn modify(rds: &Client, kind: GroupKind, name: &str) -> Result<(), Failure
 
 /// The values of the parameters that have one. All are asked for: one that is set to what the family says may not count
 /// as set by a user.
-async fn describe(rds: &Client, kind: GroupKind, name: &str) -> Result<BTreeMap<String, String>, Failure> {
+async fn describe(rds: &Client, kind: GroupKind, name: &str) -> Result<BTreeMap<String, String>, CallError> {
     let mut found = BTreeMap::new();
     let mut note = |parameter: Parameter| {
         if let (Some(name), Some(value)) = (parameter.parameter_name, parameter.parameter_value) {
@@ -166,14 +165,14 @@ async fn describe(rds: &Client, kind: GroupKind, name: &str) -> Result<BTreeMap<
             let call = rds.describe_db_parameters().db_parameter_group_name(name);
             let mut parameters = call.into_paginator().items().send();
             while let Some(parameter) = parameters.next().await {
-                note(parameter.map_err(|error| Failure::of(&error))?);
+                note(parameter.map_err(|error| CallError::of(&error))?);
             }
         }
         GroupKind::Cluster => {
             let call = rds.describe_db_cluster_parameters().db_cluster_parameter_group_name(name);
             let mut parameters = call.into_paginator().items().send();
             while let Some(parameter) = parameters.next().await {
-                note(parameter.map_err(|error| Failure::of(&error))?);
+                note(parameter.map_err(|error| CallError::of(&error))?);
             }
         }
     }

@@ -1,21 +1,20 @@
 //! Tables of DynamoDB that are made of backups: restored, made ready to be exported, and deleted.
 
+use aws::{CallError, done};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     BillingMode, PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, TableDescription,
 };
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::plan::{Plan, Unit};
 
 use super::removal::Removal;
 use super::tag;
-use crate::aws::{Failure, done};
-use crate::error::Error;
 
 /// The table of that name.
 pub(crate) async fn find(dynamodb: &Client, name: &str) -> Result<Option<TableDescription>, Error> {
     let result = dynamodb.describe_table().table_name(name).send().await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(output) => Ok(output.table),
         Err(failure) if failure.is(&["ResourceNotFoundException"]) => Ok(None),
         Err(failure) => Err(failure.during(format!("describe the table {name}"))),
@@ -27,7 +26,7 @@ pub(crate) async fn find(dynamodb: &Client, name: &str) -> Result<Option<TableDe
 pub(crate) async fn each_name(dynamodb: &Client, mut tell: impl FnMut(&str)) -> Result<(), Error> {
     let mut tables = dynamodb.list_tables().into_paginator().items().send();
     while let Some(name) = tables.next().await {
-        tell(&name.map_err(|error| Failure::of(&error).during("list the tables"))?);
+        tell(&name.map_err(|error| CallError::of(&error).during("list the tables"))?);
     }
     Ok(())
 }
@@ -44,7 +43,7 @@ pub(crate) async fn restore(dynamodb: &Client, backup: &str, name: &str) -> Resu
         .set_local_secondary_index_override(Some(Vec::new()))
         .send()
         .await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(_) => Ok(()),
         Err(failure) if failure.is(&["TableAlreadyExistsException", "TableInUseException"]) => Ok(()),
         Err(failure) if failure.is(&["BackupNotFoundException"]) => {
@@ -55,7 +54,7 @@ pub(crate) async fn restore(dynamodb: &Client, backup: &str, name: &str) -> Resu
 }
 
 /// What it means that a restore or an export was refused.
-pub(crate) fn refused(failure: Failure, action: String) -> Error {
+pub(crate) fn refused(failure: CallError, action: String) -> Error {
     // A few restores and exports may run at a time; others end.
     if failure.is(&["LimitExceededException", "BackupInUseException"]) {
         return failure.as_kind(Kind::Throttled, action);
@@ -82,7 +81,7 @@ pub(crate) async fn enable_recovery(dynamodb: &Client, name: &str) -> Result<(),
     let wanted = wanted.map_err(|error| Error::new(Kind::Internal, format!("{}: {error}", action())))?;
     let result =
         dynamodb.update_continuous_backups().table_name(name).point_in_time_recovery_specification(wanted).send().await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(_) => Ok(()),
         // Of a table that only just became active.
         Err(failure) if failure.is(&["ContinuousBackupsUnavailableException"]) => {
@@ -96,7 +95,7 @@ pub(crate) async fn enable_recovery(dynamodb: &Client, name: &str) -> Result<(),
 pub(crate) async fn is_recoverable(dynamodb: &Client, name: &str) -> Result<bool, Error> {
     let result = dynamodb.describe_continuous_backups().table_name(name).send().await;
     let action = || format!("look at the point-in-time recovery of {name}");
-    let output = result.map_err(|error| Failure::of(&error).during(action()))?;
+    let output = result.map_err(|error| CallError::of(&error).during(action()))?;
     let recovery = output.continuous_backups_description.and_then(|it| it.point_in_time_recovery_description);
     Ok(recovery.is_some_and(|recovery| {
         recovery.point_in_time_recovery_status() == Some(&PointInTimeRecoveryStatus::Enabled)
@@ -107,7 +106,7 @@ pub(crate) async fn is_recoverable(dynamodb: &Client, name: &str) -> Result<bool
 /// Deletes a table. It is busy while it is being restored, which cannot be stopped.
 pub(crate) async fn delete(dynamodb: &Client, name: &str) -> Result<Removal, Error> {
     let result = dynamodb.delete_table().table_name(name).send().await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(_) => Ok(Removal::Begun),
         Err(failure) if failure.is(&["ResourceNotFoundException"]) => Ok(Removal::Gone),
         Err(failure) if failure.is(&["ResourceInUseException", "LimitExceededException"]) => Ok(Removal::Busy),

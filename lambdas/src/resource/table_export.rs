@@ -1,15 +1,13 @@
 //! Exports of tables, which DynamoDB itself writes. Once begun they cannot be cancelled.
 
+use aws::CallError;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{ExportDescription, ExportFormat, ExportStatus};
 use aws_smithy_types::DateTime;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::plan::{Plan, Unit};
 use domain::source::TableSource;
 use jiff::Timestamp;
-
-use crate::aws::Failure;
-use crate::error::Error;
 
 /// Asks for the export of a unit's table, as it is or as it was, once: the client token finds it again. Its ARN.
 pub(crate) async fn start(
@@ -18,7 +16,7 @@ pub(crate) async fn start(
     unit: &Unit,
     source: &TableSource,
     at: Option<Timestamp>,
-) -> Result<String, Failure> {
+) -> Result<String, CallError> {
     let output = dynamodb
         .export_table_to_point_in_time()
         .table_arn(source.exported_table_arn())
@@ -30,13 +28,13 @@ pub(crate) async fn start(
         .set_export_time(at.map(|at| DateTime::from_secs(at.as_second())))
         .send()
         .await
-        .map_err(|error| Failure::of(&error))?;
+        .map_err(|error| CallError::of(&error))?;
     let arn = output.export_description.and_then(|export| export.export_arn);
-    arn.ok_or_else(|| Failure::malformed("DynamoDB gave the export no ARN".to_owned()))
+    arn.ok_or_else(|| CallError::malformed("DynamoDB gave the export no ARN".to_owned()))
 }
 
 /// Whether the table has no such point in time, or none yet.
-pub(crate) fn is_out_of_reach(failure: &Failure) -> bool {
+pub(crate) fn is_out_of_reach(failure: &CallError) -> bool {
     failure.is(&["PointInTimeRecoveryUnavailableException", "InvalidExportTimeException"])
 }
 
@@ -49,7 +47,7 @@ pub(crate) async fn describe(dynamodb: &Client, arn: &str) -> Result<ExportDescr
 
 async fn described(dynamodb: &Client, arn: &str) -> Result<Option<ExportDescription>, Error> {
     let result = dynamodb.describe_export().export_arn(arn).send().await;
-    let output = result.map_err(|error| Failure::of(&error).during(format!("describe the export {arn}")))?;
+    let output = result.map_err(|error| CallError::of(&error).during(format!("describe the export {arn}")))?;
     Ok(output.export_description)
 }
 
@@ -63,7 +61,7 @@ pub(crate) async fn each_running(
 ) -> Result<(), Error> {
     let mut exports = dynamodb.list_exports().table_arn(table_arn).into_paginator().send();
     while let Some(page) = exports.next().await {
-        let page = page.map_err(|error| Failure::of(&error).during(format!("list the exports of {table_arn}")))?;
+        let page = page.map_err(|error| CallError::of(&error).during(format!("list the exports of {table_arn}")))?;
         for export in page.export_summaries() {
             let (Some(arn), Some(ExportStatus::InProgress)) = (export.export_arn(), export.export_status()) else {
                 continue;

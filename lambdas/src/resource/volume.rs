@@ -1,16 +1,15 @@
 //! Volumes of EBS: made of snapshots, found by their ids or tags, detached and deleted.
 
+use aws::{CallError, done};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification, Volume, VolumeState, VolumeType};
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::id::{AvailabilityZone, VolumeId};
 use domain::plan::{Plan, Unit, VolumeOptions};
 use domain::source::VolumeSource;
 
 use super::removal::Removal;
 use super::tag;
-use crate::aws::{Failure, done};
-use crate::error::Error;
 
 /// Another zone may have what this one has not.
 const NO_CAPACITY: &[&str] = &[
@@ -23,7 +22,7 @@ const NO_CAPACITY: &[&str] = &[
 /// The state of a volume; `None` when EC2 does not know it.
 pub(crate) async fn state(ec2: &Client, id: &VolumeId) -> Result<Option<VolumeState>, Error> {
     let result = ec2.describe_volumes().volume_ids(id.as_str()).send().await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(output) => Ok(output.volumes().first().and_then(|volume| volume.state().cloned())),
         Err(failure) if failure.is_not_found() => Ok(None),
         Err(failure) => Err(failure.during(format!("describe the volume {id}"))),
@@ -41,7 +40,7 @@ pub(crate) async fn tagged(ec2: &Client, key: &str, value: Option<&str>) -> Resu
     while let Some(volume) = pages.next().await {
         volumes.push(volume.map_err(|error| {
             let value = value.unwrap_or("any value");
-            Failure::of(&error).during(format!("describe the volumes tagged {key} = {value}"))
+            CallError::of(&error).during(format!("describe the volumes tagged {key} = {value}"))
         })?);
     }
     Ok(volumes)
@@ -79,7 +78,7 @@ pub(crate) async fn create(
     unit: &Unit,
     source: &VolumeSource,
     zone: &AvailabilityZone,
-) -> Result<VolumeId, Failure> {
+) -> Result<VolumeId, CallError> {
     let options = &plan.volume_options;
     let (iops, throughput) = performance(options, source.size_gib);
     let number = |value: Option<u32>| value.and_then(|value| i32::try_from(value).ok());
@@ -98,19 +97,19 @@ pub(crate) async fn create(
         .tag_specifications(tags.build())
         .send()
         .await
-        .map_err(|error| Failure::of(&error))?;
+        .map_err(|error| CallError::of(&error))?;
     let id = output.volume_id().unwrap_or_default();
     // Found by its tag and deleted by the cleanup, like any volume that nobody remembers.
-    id.parse().map_err(|_| Failure::malformed(format!("EC2 gave the volume the id {id:?}")))
+    id.parse().map_err(|_| CallError::malformed(format!("EC2 gave the volume the id {id:?}")))
 }
 
 /// Whether a zone has no room for a volume, and another may have.
-pub(crate) fn is_full(failure: &Failure) -> bool {
+pub(crate) fn is_full(failure: &CallError) -> bool {
     failure.is(NO_CAPACITY)
 }
 
 /// What it means that EC2 refused to make a volume.
-pub(crate) fn refused(failure: Failure, source: &VolumeSource, action: String) -> Error {
+pub(crate) fn refused(failure: CallError, source: &VolumeSource, action: String) -> Error {
     if failure.is(&["InvalidSnapshot.NotFound"]) {
         return failure.as_kind(Kind::SourceNotFound, action);
     }
@@ -154,7 +153,7 @@ pub(crate) fn vanished(source: &VolumeSource) -> String {
 /// Asks for the detachment of a volume. One that was detached since it was described is as good.
 pub(crate) async fn detach(ec2: &Client, id: &str, force: bool) -> Result<(), Error> {
     let result = ec2.detach_volume().volume_id(id).force(force).send().await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(_) => Ok(()),
         Err(failure) if failure.is_not_found() || failure.is(&["IncorrectState"]) => Ok(()),
         Err(failure) => Err(failure.during(format!("detach the volume {id}"))),

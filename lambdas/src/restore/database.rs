@@ -3,14 +3,13 @@
 
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::Endpoint;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::id::AvailabilityZone;
 use domain::plan::{Plan, Restored, Unit};
 use domain::source::DatabaseSource;
 
 use super::look::Look;
 use super::progress::{DatabaseProgress, DatabaseStage, Progress};
-use crate::error::Error;
 use crate::resource::rds::{cluster, instance, refusal};
 use crate::resource::{parameter_group, password, tag};
 

@@ -10,7 +10,7 @@ mod snapshot_export;
 mod table;
 pub mod volume;
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::plan::{Plan, Unit};
 use domain::source::Source;
 use jiff::{SignedDuration, Timestamp};
@@ -20,7 +20,6 @@ use self::look::Look;
 pub use self::progress::{
     DatabaseProgress, DatabaseStage, Progress, Restore, RestoreState, SnapshotExportProgress, TableProgress,
 };
-use crate::error::Error;
 
 /// What both are given; `restore` only to check-restore.
 #[derive(Debug, Clone, Deserialize)]

@@ -2,13 +2,12 @@
 
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::ExportTask;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::plan::{Plan, Restored, Unit};
 use domain::source::SnapshotExportSource;
 
 use super::look::Look;
 use super::progress::{Progress, SnapshotExportProgress};
-use crate::error::Error;
 use crate::resource::export_task::{self, SLOTS, Start};
 
 pub(super) async fn check(

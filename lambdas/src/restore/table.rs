@@ -3,13 +3,12 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{ExportStatus, TableDescription, TableStatus};
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::plan::{Plan, Restored, Unit};
 use domain::source::{TableOrigin, TableSource};
 
 use super::look::Look;
 use super::progress::{Progress, TableProgress};
-use crate::error::Error;
 use crate::resource::{restore_job, table, table_export};
 
 /// How often a new table may be unknown to DynamoDB before that means that it is gone.

@@ -2,14 +2,13 @@
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::VolumeState;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::id::VolumeId;
 use domain::plan::{Plan, Restored, Unit};
 use domain::source::VolumeSource;
 
 use super::look::Look;
 use super::progress::Progress;
-use crate::error::Error;
 use crate::resource::volume;
 
 /// What to do about a volume in a state.

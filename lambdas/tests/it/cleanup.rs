@@ -1,10 +1,9 @@
 //! Nothing that an execution made stays, and nothing else goes.
 
-use domain::failure::{CaughtError, Kind};
+use domain::failure::{CaughtError, Error, Kind};
 use domain::key::ERROR;
 use domain::plan::Plan;
 use lambdas::cleanup::{Cleaner, Cleanup, CleanupRequest, CleanupState};
-use lambdas::error::Error;
 use serde_json::json;
 
 use crate::cloud::Cloud;
@@ -240,6 +239,6 @@ async fn a_cleanup_for_another_that_gives_up_is_an_error() {
             Err(error) => break error,
         }
     };
-    assert_eq!(error.kind, Kind::CleanupIncomplete);
+    assert_eq!(error.kind(), Kind::CleanupIncomplete);
     assert!(cloud.object(&plan.claim_key).is_some());
 }

@@ -1,12 +1,11 @@
 //! How executions end.
 
 use domain::conclusion::{CatalogRow, Latest};
-use domain::failure::{CaughtError, Failure, Kind};
+use domain::failure::{CaughtError, Error, Failure, Kind};
 use domain::plan::Decision;
 use lambdas::cleanup::{Cleanup, CleanupState};
 use lambdas::conclude::{Conclusion, ConclusionRequest, ConclusionState, run};
 use lambdas::deletion::{Deletion, DeletionState};
-use lambdas::error::Error;
 use lambdas::metric::Emitter;
 
 use crate::cloud::Cloud;
@@ -185,15 +184,15 @@ async fn a_manifest_that_is_missing_or_lies_is_not_entered() {
     let cloud = exported();
     cloud.put(&plan().units[0].manifest_key(), manifest().replace("\"schemaVersion\": 1", "\"schemaVersion\": 7"));
     let error = conclude(&cloud, request()).await.unwrap_err();
-    assert_eq!(error.kind, Kind::VerificationFailed);
-    assert!(error.message.contains("schema version 7"), "{error}");
+    assert_eq!(error.kind(), Kind::VerificationFailed);
+    assert!(error.chain().contains("schema version 7"), "{error}");
     cloud.edit(|state| state.objects.remove(&plan().units[0].manifest_key()));
-    assert_eq!(conclude(&cloud, request()).await.unwrap_err().kind, Kind::VerificationFailed);
+    assert_eq!(conclude(&cloud, request()).await.unwrap_err().kind(), Kind::VerificationFailed);
     cloud.put(
         &plan().units[0].manifest_key(),
         manifest().replace(plan().export_id.as_str(), "exp-00000000000000000000"),
     );
-    assert!(conclude(&cloud, request()).await.unwrap_err().message.contains("another export"));
+    assert!(conclude(&cloud, request()).await.unwrap_err().chain().contains("another export"));
     assert_eq!(row(&cloud), None);
 }
 
@@ -224,8 +223,8 @@ async fn a_claim_that_was_written_anew_by_ourselves_is_given_back_all_the_same()
     let cloud = exported();
     cloud.fail("s3:DELETE claims/", 9, 412, "PreconditionFailed");
     let error = conclude(&cloud, request()).await.unwrap_err();
-    assert_eq!(error.kind, Kind::Unavailable);
-    assert!(error.message.contains(&plan().claim_key), "{error}");
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert!(error.chain().contains(&plan().claim_key), "{error}");
 }
 
 #[tokio::test]

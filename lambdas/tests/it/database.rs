@@ -1,12 +1,11 @@
 //! Databases: made once, under names that are found again, with a password that nobody sees, and gone afterwards.
 
 use domain::claim::Claim;
-use domain::failure::{CaughtError, Kind};
+use domain::failure::{CaughtError, Error, Kind};
 use domain::plan::Plan;
 use domain::source::SnapshotKind;
 use jiff::SignedDuration;
 use lambdas::cleanup::{Cleanup, CleanupRequest, CleanupState};
-use lambdas::error::Error;
 use lambdas::metric::Emitter;
 use lambdas::reaper::{Reaper, ReaperReport};
 use lambdas::restore::{Restore, RestoreRequest, RestoreState};
@@ -79,7 +78,7 @@ async fn a_server_with_events_starts_with_a_group_that_keeps_them_from_running()
         cloud.lose_answer(&format!("rds:{create}"));
         cloud.edit(|state| state.databases.late_changes = 1);
         let error = cloud.restorer().start(request(&plan, None)).await.unwrap_err();
-        assert_eq!(error.kind, Kind::Unavailable, "{error}");
+        assert_eq!(error.kind(), Kind::Unavailable, "{error}");
         assert!(said(&cloud, restore).is_empty(), "restored before the group says what it must");
         start(&cloud, &plan).await;
         start(&cloud, &plan).await;
@@ -171,17 +170,17 @@ async fn a_database_that_will_not_come_is_given_up_with_what_rds_says() {
         let restore = start(&cloud, &plan).await;
         set_instance(&cloud, status);
         let error = look(&cloud, &plan, restore).await.unwrap_err();
-        assert_eq!(error.kind, Kind::RestoreFailed);
-        assert!(error.message.contains(status) && error.message.contains("describe-events"), "{error}");
+        assert_eq!(error.kind(), Kind::RestoreFailed);
+        assert!(error.chain().contains(status) && error.chain().contains("describe-events"), "{error}");
     }
     let cloud = Cloud::new();
     let plan = database(SnapshotKind::Instance);
     let restore = look(&cloud, &plan, start(&cloud, &plan).await).await.unwrap();
     let late = now() + SignedDuration::from_secs(3_601);
     let error = cloud.restorer().check(request(&plan, Some(restore)), late).await.unwrap_err();
-    assert_eq!(error.kind, Kind::RestoreTimedOut);
+    assert_eq!(error.kind(), Kind::RestoreTimedOut);
     for word in ["orders", "creating", "DATABASE_RESTORE_TIMEOUT_HOURS"] {
-        assert!(error.message.contains(word), "{error}");
+        assert!(error.chain().contains(word), "{error}");
     }
 }
 
@@ -201,7 +200,7 @@ async fn refusals_of_rds_are_told_apart() {
         let cloud = Cloud::new();
         cloud.fail("rds:RestoreDBInstanceFromDBSnapshot", 99, status, code);
         let error = cloud.restorer().start(request(&database(SnapshotKind::Instance), None)).await.unwrap_err();
-        assert_eq!(error.kind, kind, "{code}: {error}");
+        assert_eq!(error.kind(), kind, "{code}: {error}");
     }
     let cloud = Cloud::new();
     cloud.fail("rds:RestoreDBInstanceFromDBSnapshot", 1, 400, "InsufficientDBInstanceCapacity");
@@ -310,7 +309,7 @@ async fn refusals_of_parameter_groups_are_told_apart() {
         let cloud = Cloud::new();
         cloud.fail(&format!("rds:{call}"), 999, 400, code);
         let error = cloud.restorer().start(request(&mysql(SnapshotKind::Instance), None)).await.unwrap_err();
-        assert_eq!(error.kind, kind, "{call} {code}: {error}");
+        assert_eq!(error.kind(), kind, "{call} {code}: {error}");
     }
 }
 
@@ -367,7 +366,7 @@ async fn what_came_after_its_cleanup_is_found_by_its_name() {
     assert!(reap(&cloud).await.is_err(), "a claim that cannot be read is told");
     assert_eq!(cloud.edit(|state| state.databases.instances.len()), 3);
     cloud.edit(|state| state.objects.clear());
-    assert_eq!(reap(&cloud).await.unwrap_err().kind, Kind::StillCleaning, "a deletion is looked at again");
+    assert_eq!(reap(&cloud).await.unwrap_err().kind(), Kind::StillCleaning, "a deletion is looked at again");
     assert!(reap(&cloud).await.unwrap().orphans.is_empty());
     cloud.edit(|state| {
         let databases = &state.databases;

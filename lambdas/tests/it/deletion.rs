@@ -2,12 +2,11 @@
 
 use domain::claim::Claim;
 use domain::conclusion::CatalogRow;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::key::claim_key;
 use domain::name;
 use domain::plan::{Plan, VerifyMode};
 use lambdas::deletion::{Deletion, DeletionRequest, DeletionState, run};
-use lambdas::error::Error;
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
@@ -58,7 +57,7 @@ async fn the_export_is_in_the_catalog_before_its_source_goes() {
     for object in ["s3:PUT catalog/", "s3:PUT latest/"] {
         let (cloud, plan) = exported();
         cloud.fail(object, 9, 503, "SlowDown");
-        assert_eq!(turn(&cloud, &plan, None).await.unwrap_err().kind, Kind::Throttled);
+        assert_eq!(turn(&cloud, &plan, None).await.unwrap_err().kind(), Kind::Throttled);
         assert_eq!(cloud.calls("backup:DELETE"), 0);
     }
 }
@@ -102,7 +101,7 @@ async fn the_last_recovery_points_of_a_resource_are_kept() {
     }
     listed(&cloud, &plan, &usable);
     cloud.fail("backup:LIST", 9, 400, "AccessDeniedException");
-    assert_eq!(turn(&cloud, &plan, None).await.unwrap_err().kind, Kind::AccessDenied);
+    assert_eq!(turn(&cloud, &plan, None).await.unwrap_err().kind(), Kind::AccessDenied);
     assert_eq!(cloud.calls("backup:DELETE"), 0);
     assert!(row(&cloud, &plan).is_some());
 
@@ -185,9 +184,9 @@ async fn an_accepted_deletion_that_does_not_happen_is_not_believed() {
             }
             looks += 1;
         };
-        assert_eq!(error.kind, Kind::DeletionNotConfirmed);
+        assert_eq!(error.kind(), Kind::DeletionNotConfirmed);
         assert_eq!(looks, turns, "{status}");
-        assert!(status != "EXPIRED" || error.message.contains("EXPIRED"), "{error}");
+        assert!(status != "EXPIRED" || error.chain().contains("EXPIRED"), "{error}");
     }
 }
 
@@ -200,15 +199,15 @@ async fn a_recovery_point_without_proof_stays() {
     continuous.recovery_point.arn =
         "arn:aws:backup:us-east-1:123456789012:recovery-point:continuous:db-1".parse().unwrap();
     for plan in [unverified, unasked, continuous] {
-        assert_eq!(turn(&cloud, &plan, None).await.unwrap_err().kind, Kind::DeletionRefused);
+        assert_eq!(turn(&cloud, &plan, None).await.unwrap_err().kind(), Kind::DeletionRefused);
     }
     cloud.edit(|state| state.objects.clear());
     let error = turn(&cloud, &plan, None).await.unwrap_err();
-    assert_eq!(error.kind, Kind::VerificationFailed);
-    assert!(error.message.contains("manifest.json"), "{error}");
+    assert_eq!(error.kind(), Kind::VerificationFailed);
+    assert!(error.chain().contains("manifest.json"), "{error}");
     // A bucket that cannot be asked proves nothing.
     cloud.fail("s3:HEAD", 9, 503, "");
-    assert_eq!(turn(&cloud, &plan, None).await.unwrap_err().kind, Kind::Unavailable);
+    assert_eq!(turn(&cloud, &plan, None).await.unwrap_err().kind(), Kind::Unavailable);
     assert_eq!(cloud.calls("backup:DELETE"), 0);
 }
 
@@ -222,6 +221,6 @@ async fn refusals_of_the_service_are_told_apart() {
     ] {
         let (cloud, plan) = exported();
         cloud.fail("backup:DELETE", 9, 400, code);
-        assert_eq!(turn(&cloud, &plan, None).await.unwrap_err().kind, kind, "{code}");
+        assert_eq!(turn(&cloud, &plan, None).await.unwrap_err().kind(), kind, "{code}");
     }
 }

@@ -44,8 +44,8 @@ async fn an_export_task_that_failed_says_why() {
     restore = look(&cloud, &plan, restore).await.unwrap();
     cloud.edit(|state| state.databases.tasks.values_mut().for_each(|status| *status = "FAILED".into()));
     let error = look(&cloud, &plan, restore).await.unwrap_err();
-    assert_eq!(error.kind, Kind::NativeExportFailed);
-    assert!(error.message.contains("the disk is broken"), "{error}");
+    assert_eq!(error.kind(), Kind::NativeExportFailed);
+    assert!(error.chain().contains("the disk is broken"), "{error}");
 }
 
 #[tokio::test]
@@ -82,8 +82,8 @@ async fn a_live_table_is_exported_only_as_it_was_at_the_backups_time() {
     assert_eq!(cloud.calls("dynamodb:RestoreTableFromBackup"), 0);
     cloud.fail("dynamodb:ExportTableToPointInTime", 9, 400, "PointInTimeRecoveryUnavailableException");
     let error = cloud.restorer().start(request(&plan, None)).await.unwrap_err();
-    assert_eq!(error.kind, Kind::InvalidSettings);
-    assert!(error.message.contains("DYNAMODB_NATIVE"), "{error}");
+    assert_eq!(error.kind(), Kind::InvalidSettings);
+    assert!(error.chain().contains("DYNAMODB_NATIVE"), "{error}");
 }
 
 #[tokio::test]
@@ -93,8 +93,8 @@ async fn an_export_that_failed_says_why() {
     let restore = start(&cloud, &plan).await;
     cloud.edit(|state| state.databases.exports.values_mut().for_each(|(status, _)| *status = "FAILED".into()));
     let error = look(&cloud, &plan, restore).await.unwrap_err();
-    assert_eq!(error.kind, Kind::NativeExportFailed);
-    assert!(error.message.contains("S3NoSuchBucket: no bucket"), "{error}");
+    assert_eq!(error.kind(), Kind::NativeExportFailed);
+    assert!(error.chain().contains("S3NoSuchBucket: no bucket"), "{error}");
 }
 
 #[tokio::test]

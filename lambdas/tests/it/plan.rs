@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use aws::bucket::Bucket;
 use domain::claim::Claim;
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::plan::{Decision, Plan};
 use domain::settings::Settings;
-use lambdas::bucket::Bucket;
-use lambdas::error::Error;
 use lambdas::plan::{PlanRequest, Planner};
 use serde_json::{Value, json};
 
@@ -33,7 +32,7 @@ async fn decide_input(cloud: &Cloud, run: &str, input: Value) -> Result<Decision
         dynamodb: aws_sdk_dynamodb::Client::new(&cloud.config()),
         ec2: aws_sdk_ec2::Client::new(&cloud.config()),
         rds: aws_sdk_rds::Client::new(&cloud.config()),
-        bucket: Bucket::new(&cloud.s3(), &settings.bucket, &settings.bucket_owner),
+        bucket: Bucket::new(&cloud.s3(), &settings.bucket, Some(&settings.bucket_owner)),
         sfn: aws_sdk_sfn::Client::new(&config),
         settings,
     };
@@ -148,8 +147,8 @@ async fn a_late_event_of_a_deleted_recovery_point_is_skipped_when_it_was_exporte
     let cloud = Cloud::new();
     cloud.edit(|state| state.recovery_point = None);
     let error = decide(&cloud, "run-1").await.unwrap_err();
-    assert_eq!(error.kind, Kind::RecoveryPointNotFound);
-    assert!(error.message.contains(ARN) && error.message.contains("Default"), "{error}");
+    assert_eq!(error.kind(), Kind::RecoveryPointNotFound);
+    assert!(error.chain().contains(ARN) && error.chain().contains("Default"), "{error}");
     cloud.put(&plan().catalog_key, "{}\n");
     assert!(skipped(decide(&cloud, "run-1").await.unwrap()).contains("finished"));
 }
@@ -195,8 +194,8 @@ async fn what_cannot_be_exported_is_refused_before_anything_is_written() {
         let cloud = Cloud::new();
         change(&cloud);
         let error = decide(&cloud, "run-1").await.unwrap_err();
-        assert_eq!(error.kind, kind, "{error}");
-        assert!(error.message.contains(word), "{word}: {error}");
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.chain().contains(word), "{word}: {error}");
         assert_eq!(cloud.keys(), Vec::<String>::new());
     }
 }
@@ -205,12 +204,12 @@ async fn what_cannot_be_exported_is_refused_before_anything_is_written() {
 async fn inputs_that_name_no_recovery_point_of_ours_ask_aws_nothing() {
     let cloud = Cloud::new();
     let malformed = decide_input(&cloud, "run-1", json!({"hello": 1})).await.unwrap_err();
-    assert_eq!(malformed.kind, Kind::MalformedInput);
+    assert_eq!(malformed.kind(), Kind::MalformedInput);
     let timestream = json!({
         "recoveryPointArn": "arn:aws:timestream:us-east-1:123456789012:database/x", "backupVaultName": "Default"
     });
     let unsupported = decide_input(&cloud, "run-1", timestream).await.unwrap_err();
-    assert_eq!(unsupported.kind, Kind::UnsupportedResourceType);
+    assert_eq!(unsupported.kind(), Kind::UnsupportedResourceType);
     let running = json!({"detail-type": "Backup Job State Change", "detail": {"state": "RUNNING"}});
     assert!(skipped(decide_input(&cloud, "run-1", running).await.unwrap()).contains("RUNNING"));
     assert_eq!(cloud.edit(|state| state.calls.len()), 0);

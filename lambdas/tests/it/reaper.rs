@@ -1,8 +1,7 @@
 //! What dead executions left goes; what living ones use stays.
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use jiff::{SignedDuration, Timestamp};
-use lambdas::error::Error;
 use lambdas::metric::Emitter;
 use lambdas::reaper::{Reaper, ReaperReport};
 use serde_json::{Value, json};
@@ -30,7 +29,7 @@ async fn reap_all(cloud: &Cloud, event: Value) -> ReaperReport {
     for _ in 0..10 {
         match reap(cloud, event.clone()).await {
             Ok(report) => return report,
-            Err(error) => assert_eq!(error.kind, Kind::StillCleaning, "{error}"),
+            Err(error) => assert_eq!(error.kind(), Kind::StillCleaning, "{error}"),
         }
     }
     panic!("still cleaning after ten calls");
@@ -51,8 +50,8 @@ async fn a_dead_execution_is_cleaned_up_after_and_its_claim_released() {
     status(&cloud, "dead", "ABORTED");
 
     let error = reap(&cloud, json!({})).await.unwrap_err();
-    assert_eq!(error.kind, Kind::StillCleaning);
-    assert!(error.message.contains("vol-1"), "{error}");
+    assert_eq!(error.kind(), Kind::StillCleaning);
+    assert!(error.chain().contains("vol-1"), "{error}");
     assert!(cloud.object(&plan.claim_key).is_some());
     reap_all(&cloud, json!({})).await;
     cloud.edit(|state| assert!(state.volumes.is_empty() && state.uploads.is_empty() && state.objects.is_empty()));
@@ -68,7 +67,7 @@ async fn the_claim_stays_until_no_call_of_the_execution_can_be_under_way() {
     cloud.edit(|state| state.stopped_at = Some(now().as_second()));
     let after = |seconds| now() + SignedDuration::from_secs(seconds);
     let error = reap_at(&cloud, json!({}), after(119)).await.unwrap_err();
-    assert_eq!(error.kind, Kind::StillCleaning, "{error}");
+    assert_eq!(error.kind(), Kind::StillCleaning, "{error}");
     // It came after the first look, and nobody but the holder of the claim would look there again.
     cloud.put(&plan.units[0].prefix.key("late.parquet"), "half");
     reap_at(&cloud, json!({}), after(121)).await.unwrap();
@@ -152,8 +151,8 @@ async fn one_unreadable_claim_does_not_hide_the_others() {
     cloud.put(&plan().units[0].prefix.key("disk.tar.gz"), "half");
     status(&cloud, "dead", "ABORTED");
     let error = reap(&cloud, json!({})).await.unwrap_err();
-    assert_eq!(error.kind, Kind::Internal);
-    assert!(error.message.contains("exp-00000000000000000000"), "{error}");
+    assert_eq!(error.kind(), Kind::Internal);
+    assert!(error.chain().contains("exp-00000000000000000000"), "{error}");
     assert_eq!(cloud.keys(), ["claims/exp-00000000000000000000.json"]);
 }
 
@@ -163,7 +162,7 @@ async fn an_execution_that_cannot_be_asked_about_is_left_alone() {
     cloud.put(&plan().claim_key, claim_of("unknown").to_json());
     cloud.volume("vol-1", execution("unknown").as_str(), "available", None);
     cloud.fail("states:", 99, 400, "AccessDeniedException");
-    assert_eq!(reap(&cloud, json!({})).await.unwrap_err().kind, Kind::AccessDenied);
+    assert_eq!(reap(&cloud, json!({})).await.unwrap_err().kind(), Kind::AccessDenied);
     assert_eq!(cloud.calls("ec2:DeleteVolume"), 0);
     assert!(cloud.object(&plan().claim_key).is_some());
 }

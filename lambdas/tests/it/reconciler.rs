@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use domain::failure::Kind;
+use domain::failure::{Error, Kind};
 use domain::key::claim_key;
 use domain::name;
-use lambdas::error::Error;
 use lambdas::metric::Emitter;
 use lambdas::reconciler::{Reconciler, ReconcilerReport, ReconcilerSettings};
 use serde_json::{Value, json};
@@ -161,13 +160,13 @@ async fn an_error_ends_the_run_and_says_how_far_it_came() {
     cloud.fail("states:StartExecution", 99, 400, "AccessDeniedException");
     let (result, metrics) = reconcile(&cloud, settings()).await;
     let error = result.unwrap_err();
-    assert_eq!(error.kind, Kind::AccessDenied);
-    assert!(error.message.contains("snap-") && error.message.contains("0 exports were started"), "{error}");
+    assert_eq!(error.kind(), Kind::AccessDenied);
+    assert!(error.chain().contains("snap-") && error.chain().contains("0 exports were started"), "{error}");
     assert!(cloud.calls("states:") <= 4);
     assert_eq!(metrics["StartedExports"], 0.0);
 
     cloud.fail("s3:GET ", 99, 503, "SlowDown");
-    assert_eq!(reconcile(&cloud, settings()).await.0.unwrap_err().kind, Kind::Throttled);
+    assert_eq!(reconcile(&cloud, settings()).await.0.unwrap_err().kind(), Kind::Throttled);
     // Nothing is started by half of the facts.
     assert_eq!(cloud.edit(|state| state.started.len()), 0);
 }

@@ -73,9 +73,9 @@ async fn a_full_zone_is_followed_by_the_next() {
 
     cloud.fail("ec2:CreateVolume", 9, 400, "InsufficientVolumeCapacity");
     let error = cloud.restorer().start(request(None)).await.unwrap_err();
-    assert_eq!(error.kind, Kind::Unavailable);
+    assert_eq!(error.kind(), Kind::Unavailable);
     for placement in &plan().placements {
-        assert!(error.message.contains(placement.availability_zone.as_str()), "{error}");
+        assert!(error.chain().contains(placement.availability_zone.as_str()), "{error}");
     }
 }
 
@@ -94,8 +94,8 @@ async fn refusals_of_ec2_are_told_apart() {
         let cloud = Cloud::new();
         cloud.fail("ec2:CreateVolume", 9, status, code);
         let error = cloud.restorer().start(request(None)).await.unwrap_err();
-        assert_eq!(error.kind, kind, "{code}: {error}");
-        assert!(error.message.contains(code) && error.message.contains(SNAPSHOT), "{error}");
+        assert_eq!(error.kind(), kind, "{code}: {error}");
+        assert!(error.chain().contains(code) && error.chain().contains(SNAPSHOT), "{error}");
     }
 }
 
@@ -127,7 +127,7 @@ async fn the_time_to_restore_counts_from_the_first_look() {
     assert_eq!(restore.state, RestoreState::Pending);
     let restore = cloud.restorer().check(request(Some(restore)), later(659)).await.unwrap();
     let error = cloud.restorer().check(request(Some(restore)), later(661)).await.unwrap_err();
-    assert_eq!(error.kind, Kind::RestoreTimedOut);
+    assert_eq!(error.kind(), Kind::RestoreTimedOut);
 }
 
 #[tokio::test]
@@ -142,8 +142,8 @@ async fn a_volume_that_vanished_points_to_its_key() {
     let Source::Volume(source) = &mut request.unit.source else { panic!("not a volume") };
     source.kms_key_id = Some("arn:aws:kms:us-east-1:999999999999:key/k".into());
     let error = cloud.restorer().check(request, now()).await.unwrap_err();
-    assert_eq!(error.kind, Kind::RestoreFailed);
-    assert!(error.message.contains("key/k") && error.message.contains("kms:CreateGrant"), "{error}");
+    assert_eq!(error.kind(), Kind::RestoreFailed);
+    assert!(error.chain().contains("key/k") && error.chain().contains("kms:CreateGrant"), "{error}");
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Aurora's clusters.
 
+use aws::{CallError, done};
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{DbCluster, Tag};
+use domain::failure::Error;
 use domain::source::DatabaseSource;
 
 use super::refusal::is_taken_up;
-use crate::aws::{Failure, done};
-use crate::error::Error;
 use crate::resource::removal::Removal;
 
 const EXISTS: &[&str] = &["DBClusterAlreadyExistsFault", "DBClusterAlreadyExists"];
@@ -17,7 +17,7 @@ const BUSY: &[&str] = &["InvalidDBClusterStateFault", "InvalidDBClusterState"];
 /// The cluster of that name.
 pub(crate) async fn find(rds: &Client, id: &str) -> Result<Option<DbCluster>, Error> {
     let result = rds.describe_db_clusters().db_cluster_identifier(id).send().await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(output) => Ok(output.db_clusters.and_then(|found| found.into_iter().next())),
         Err(failure) if failure.is(NOT_FOUND) => Ok(None),
         Err(failure) => Err(failure.during(format!("describe the database cluster {id}"))),
@@ -28,7 +28,7 @@ pub(crate) async fn find(rds: &Client, id: &str) -> Result<Option<DbCluster>, Er
 pub(crate) async fn each_name(rds: &Client, mut tell: impl FnMut(&str)) -> Result<(), Error> {
     let mut clusters = rds.describe_db_clusters().into_paginator().items().send();
     while let Some(cluster) = clusters.next().await {
-        let cluster = cluster.map_err(|error| Failure::of(&error).during("list the database clusters"))?;
+        let cluster = cluster.map_err(|error| CallError::of(&error).during("list the database clusters"))?;
         tell(cluster.db_cluster_identifier().unwrap_or_default());
     }
     Ok(())
@@ -41,7 +41,7 @@ pub(crate) fn has_pending_password(cluster: &DbCluster) -> bool {
 
 /// Makes the cluster of a snapshot, without an instance. One that is there already is ours: nothing else ever has its
 /// name.
-pub(crate) async fn restore(rds: &Client, source: &DatabaseSource, id: &str, tags: Vec<Tag>) -> Result<(), Failure> {
+pub(crate) async fn restore(rds: &Client, source: &DatabaseSource, id: &str, tags: Vec<Tag>) -> Result<(), CallError> {
     let call = rds
         .restore_db_cluster_from_snapshot()
         .db_cluster_identifier(id)
@@ -64,7 +64,7 @@ pub(crate) async fn restore(rds: &Client, source: &DatabaseSource, id: &str, tag
 }
 
 /// Sets the password of the master user. RDS takes a while to make the change.
-pub(crate) async fn set_password(rds: &Client, id: &str, password: String) -> Result<(), Failure> {
+pub(crate) async fn set_password(rds: &Client, id: &str, password: String) -> Result<(), CallError> {
     let call = rds.modify_db_cluster().db_cluster_identifier(id);
     done(call.master_user_password(password).apply_immediately(true).send().await)
 }

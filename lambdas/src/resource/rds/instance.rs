@@ -1,13 +1,13 @@
 //! Database instances: of a snapshot, or in a cluster.
 
+use aws::{CallError, done};
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{DbInstance, Tag};
+use domain::failure::Error;
 use domain::id::AvailabilityZone;
 use domain::source::{DatabaseSource, SnapshotKind};
 
 use super::refusal::is_taken_up;
-use crate::aws::{Failure, done};
-use crate::error::Error;
 use crate::resource::removal::Removal;
 
 const EXISTS: &[&str] = &["DBInstanceAlreadyExists", "DBInstanceAlreadyExistsFault"];
@@ -18,7 +18,7 @@ const BUSY: &[&str] = &["InvalidDBInstanceState", "InvalidDBInstanceStateFault"]
 /// The instance of that name.
 pub(crate) async fn find(rds: &Client, id: &str) -> Result<Option<DbInstance>, Error> {
     let result = rds.describe_db_instances().db_instance_identifier(id).send().await;
-    match result.map_err(|error| Failure::of(&error)) {
+    match result.map_err(|error| CallError::of(&error)) {
         Ok(output) => Ok(output.db_instances.and_then(|found| found.into_iter().next())),
         Err(failure) if failure.is(NOT_FOUND) => Ok(None),
         Err(failure) => Err(failure.during(format!("describe the database instance {id}"))),
@@ -29,7 +29,7 @@ pub(crate) async fn find(rds: &Client, id: &str) -> Result<Option<DbInstance>, E
 pub(crate) async fn each_name(rds: &Client, mut tell: impl FnMut(&str)) -> Result<(), Error> {
     let mut instances = rds.describe_db_instances().into_paginator().items().send();
     while let Some(instance) = instances.next().await {
-        let instance = instance.map_err(|error| Failure::of(&error).during("list the database instances"))?;
+        let instance = instance.map_err(|error| CallError::of(&error).during("list the database instances"))?;
         tell(instance.db_instance_identifier().unwrap_or_default());
     }
     Ok(())
@@ -47,7 +47,7 @@ pub(crate) async fn make(
     source: &DatabaseSource,
     zone: &AvailabilityZone,
     tags: Vec<Tag>,
-) -> Result<(), Failure> {
+) -> Result<(), CallError> {
     let result = match source.snapshot_kind {
         SnapshotKind::Instance | SnapshotKind::MultiAzCluster => restore(rds, source, zone, tags).await,
         SnapshotKind::AuroraCluster => create_in_cluster(rds, source, zone, tags).await,
@@ -63,7 +63,7 @@ async fn restore(
     source: &DatabaseSource,
     zone: &AvailabilityZone,
     tags: Vec<Tag>,
-) -> Result<(), Failure> {
+) -> Result<(), CallError> {
     let call = rds.restore_db_instance_from_db_snapshot();
     let call = match source.snapshot_kind {
         SnapshotKind::MultiAzCluster => call.db_cluster_snapshot_identifier(&source.snapshot_arn),
@@ -94,7 +94,7 @@ async fn create_in_cluster(
     source: &DatabaseSource,
     zone: &AvailabilityZone,
     tags: Vec<Tag>,
-) -> Result<(), Failure> {
+) -> Result<(), CallError> {
     let call = rds
         .create_db_instance()
         .db_instance_identifier(&source.instance_id)
@@ -109,7 +109,7 @@ async fn create_in_cluster(
 }
 
 /// Sets the password of the master user. RDS takes a while to make the change.
-pub(crate) async fn set_password(rds: &Client, id: &str, password: String) -> Result<(), Failure> {
+pub(crate) async fn set_password(rds: &Client, id: &str, password: String) -> Result<(), CallError> {
     let call = rds.modify_db_instance().db_instance_identifier(id);
     done(call.master_user_password(password).apply_immediately(true).send().await)
 }

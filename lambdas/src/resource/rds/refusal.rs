@@ -1,10 +1,8 @@
 //! What it means that RDS refused something about a database server.
 
-use domain::failure::Kind;
+use aws::CallError;
+use domain::failure::{Error, Kind};
 use domain::source::DatabaseSource;
-
-use crate::aws::Failure;
-use crate::error::Error;
 
 /// Another zone may have what this one has not.
 const NO_CAPACITY: &[&str] = &[
@@ -20,22 +18,22 @@ const NO_CAPACITY: &[&str] = &[
 const TAKEN_UP: &[&str] = &["InvalidParameterCombination", "AccessDenied", "AccessDeniedException"];
 
 /// Whether a zone has no room for a server, and another may have.
-pub(crate) fn is_full(failure: &Failure) -> bool {
+pub(crate) fn is_full(failure: &CallError) -> bool {
     failure.is(NO_CAPACITY)
 }
 
 /// Whether the server began to change after it was described.
-pub(crate) fn is_changing(failure: &Failure) -> bool {
+pub(crate) fn is_changing(failure: &CallError) -> bool {
     failure.is(&["InvalidDBInstanceState", "InvalidDBClusterStateFault"])
 }
 
 /// Whether the automated backups are not ours to delete.
-pub(super) fn is_taken_up(failure: &Failure) -> bool {
+pub(super) fn is_taken_up(failure: &CallError) -> bool {
     failure.is(TAKEN_UP)
 }
 
 /// What it means that something for a server was not made.
-pub(crate) fn refused(failure: Failure, source: &DatabaseSource, action: String) -> Error {
+pub(crate) fn refused(failure: CallError, source: &DatabaseSource, action: String) -> Error {
     if failure.is(&["DBSnapshotNotFound", "DBSnapshotNotFoundFault", "DBClusterSnapshotNotFoundFault"]) {
         return failure.as_kind(Kind::SourceNotFound, action);
     }
