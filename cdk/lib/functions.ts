@@ -4,30 +4,15 @@ import { Architecture, LoggingFormat, Tracing, type IFunction } from "aws-cdk-li
 import { RustFunction } from "cargo-lambda-cdk";
 import { Construct } from "constructs";
 import { join } from "node:path";
-import type { Compute } from "./compute.js";
-import type { Databases } from "./databases.js";
-import { environment } from "./environment.js";
+import { BINARIES, DESCRIPTIONS, type Binary } from "./binaries.js";
+import { environment, type EnvironmentProps } from "./environment.js";
 import { all, type Grants } from "./grants/index.js";
-import type { Installation } from "./installation.js";
 import { logGroup } from "./log.js";
 import { acknowledge, describing, explain, role, type Permission } from "./permission.js";
 import { lambdaFingerprint, lambdaSources, projectRoot } from "./source.js";
-import type { Storage } from "./storage.js";
-import type { Tables } from "./tables.js";
 
-/** The binaries of the package `lambdas`. */
-export const BINARIES = ["plan", "start-restore", "check-restore", "delete-recovery-point", "cleanup", "conclude", "reaper", "reconciler"] as const;
-export type Binary = (typeof BINARIES)[number];
-
-export interface FunctionsProps {
-  readonly installation: Installation;
-  readonly storage: Storage;
-  readonly compute: Compute;
+export interface FunctionsProps extends EnvironmentProps {
   readonly grants: readonly Grants[];
-  /** Where databases are exported. */
-  readonly databases?: Databases;
-  /** Where tables are. */
-  readonly tables?: Tables;
 }
 
 /** The Lambdas: a role each, and what they read from the environment. */
@@ -87,17 +72,6 @@ export class Functions extends Construct {
     });
   }
 }
-
-const DESCRIPTIONS: Readonly<Record<Binary, string>> = {
-  plan: "Decides what an export consists of and claims it",
-  "start-restore": "Starts to make what the worker reads: a volume, a database, an export of AWS's own",
-  "check-restore": "Looks how far that is, and takes the next step",
-  "delete-recovery-point": "Deletes a recovery point whose export was verified",
-  cleanup: "Removes what an execution created",
-  conclude: "Enters the export in the catalog and tells how the execution ended",
-  reaper: "Cleans up after executions that could not do it themselves",
-  reconciler: "Starts exports of recovery points that have none",
-};
 
 function permissions(props: FunctionsProps): Record<Binary, readonly Permission[]> {
   const { installation, storage, grants } = props;
