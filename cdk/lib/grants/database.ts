@@ -2,7 +2,7 @@ import { ArnFormat } from "aws-cdk-lib";
 import { passwordArns, type Databases } from "../databases.js";
 import type { Installation } from "../installation.js";
 import { describing, type Conditions, type Permission } from "../permission.js";
-import type { Grants } from "./index.js";
+import type { Grants } from "./grants.js";
 
 /** Only AWS Backup may do it, on behalf of whoever asks it to. */
 export const THROUGH_BACKUP: Conditions = { "ForAnyValue:StringEquals": { "aws:CalledVia": ["backup.amazonaws.com"] } };

@@ -3,7 +3,7 @@ import { describing, type Permission } from "../permission.js";
 import type { Storage } from "../storage.js";
 import { readingAndWriting, temporaryTables, USING, type Tables } from "../tables.js";
 import { THROUGH_BACKUP } from "./database.js";
-import type { Grants } from "./index.js";
+import type { Grants } from "./grants.js";
 
 /** Tables, of DynamoDB backups: restored to tables of our own, which DynamoDB exports and the cleanup deletes. Or live ones, where that is wanted. */
 export function tableGrants(installation: Installation, tables: Tables, storage: Storage): Grants {

@@ -1,6 +1,6 @@
 import type { Installation } from "../installation.js";
 import { describing, type Conditions, type Permission } from "../permission.js";
-import type { Grants } from "./index.js";
+import type { Grants } from "./grants.js";
 
 /** Volumes, of EBS snapshots and AMIs. */
 export function volumeGrants(installation: Installation): Grants {
