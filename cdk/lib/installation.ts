@@ -9,9 +9,6 @@ export const EXECUTION_TAG = "backup-export:execution";
 /** On the hosts of the worker: the name of the installation. */
 export const INSTALLATION_TAG = "backup-export:installation";
 
-/** The namespace of the metrics that the Lambdas write. */
-export const METRICS = "BackupExport";
-
 /** The names of one installation, and the ARNs that follow from names alone. */
 export class Installation {
   constructor(

@@ -1,7 +1,8 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { EXECUTION_TAG, EXPORT_ID_TAG, METRICS } from "../lib/installation.js";
+import { EXECUTION_TAG, EXPORT_ID_TAG } from "../lib/installation.js";
+import { METRICS } from "../lib/metric.js";
 import { projectRoot } from "../lib/source.js";
 import { resources, template } from "./template.js";
 
