@@ -9,8 +9,11 @@ pub mod conclusion;
 pub mod cost;
 pub mod event;
 pub mod failure;
+#[cfg(test)]
+mod golden;
 pub mod id;
 pub mod key;
+pub mod limit;
 pub mod manifest;
 pub mod part;
 pub mod plan;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use domain::failure::Kind;
 use domain::id::{AccountId, BucketName, ExecutionArn};
 use domain::key::CLAIMS;
+use domain::limit;
 use domain::settings::{Environment, InvalidSettings};
 use domain::tag;
 use jiff::{SignedDuration, Timestamp};
@@ -54,7 +55,7 @@ impl Settings {
         let resource_types = env.names("RESOURCE_TYPES");
         let resource_types = resource_types.unwrap_or_else(|| ["RDS", "Aurora", "DynamoDB"].map(str::to_owned).into());
         let parameter_path = domain::settings::parameter_path(&mut env);
-        let settle = env.number("SETTLE_SECONDS", 0, 3_600).unwrap_or(SETTLE_SECONDS);
+        let settle = env.number("SETTLE_SECONDS", limit::SETTLE_SECONDS).unwrap_or(SETTLE_SECONDS);
         let settings = (|| {
             Some(Self {
                 bucket: bucket?,
