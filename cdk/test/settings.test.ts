@@ -266,27 +266,6 @@ describe("problems", () => {
 });
 
 describe("numbers agree with", () => {
-  test("those that the plan Lambda takes", () => {
-    const rust = file("domain", "src", "settings.rs") + file("domain", "src", "settings", "database.rs");
-    const bounds = (name: string): unknown => {
-      const [, least = "", most = ""] = new RegExp(`number\\(\\s*"${name}",\\s*([\\d_]+),\\s*([\\d_]+)\\s*\\)`).exec(rust) ?? [];
-      return { least: Number(least.replaceAll("_", "")), most: Number(most.replaceAll("_", "")) };
-    };
-    expect(LIMITS.restoreTimeoutMinutes).toMatchObject(bounds("RESTORE_TIMEOUT_MINUTES") as object);
-    expect(LIMITS.exportTimeoutHours).toMatchObject(bounds("EXPORT_TIMEOUT_HOURS") as object);
-    expect(LIMITS.nativeExportTimeoutHours).toMatchObject(bounds("NATIVE_EXPORT_TIMEOUT_HOURS") as object);
-    expect(LIMITS.databaseRestoreTimeoutHours).toMatchObject(bounds("DATABASE_RESTORE_TIMEOUT_HOURS") as object);
-    expect(LIMITS.throughputMib).toMatchObject(bounds("VOLUME_THROUGHPUT_MIB") as object);
-    expect(LIMITS.iops).toMatchObject(bounds("VOLUME_IOPS") as object);
-    expect(LIMITS.initializationRateMib).toMatchObject(bounds("VOLUME_INITIALIZATION_RATE_MIB") as object);
-    const codecs = [...rust.matchAll(/\("(gzip|zstd)", \("\1", (\d+), (\d+)\)\)/g)].map(([, codec, most, level]) => ({ codec, most: Number(most), level: Number(level) }));
-    expect(codecs).toEqual(
-      (["gzip", "zstd"] as const).map((codec) => ({ codec, most: LIMITS.compressionLevel[codec].most, level: read({ compression: { codec } }).compression.level })),
-    );
-    const [, least = "", most = ""] = /Some\("gp3"\) if iops\.is_some_and\(\|iops\| !\(([\d_]+)\.\.=([\d_]+)\)/.exec(rust) ?? [];
-    expect(LIMITS.iopsOfType.gp3).toMatchObject({ least: Number(least.replaceAll("_", "")), most: Number(most.replaceAll("_", "")) });
-  });
-
   test("those that CloudWatch Logs offers", () => {
     const offered = Object.values(RetentionDays).filter((days): days is RetentionDays => typeof days === "number" && days !== RetentionDays.INFINITE);
     expect([...LOG_RETENTION_DAYS].sort((a, b) => a - b)).toEqual(offered.map(Number).sort((a, b) => a - b));
