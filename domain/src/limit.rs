@@ -42,10 +42,14 @@ pub const READERS: Limit = Limit::new(1, 1_024);
 
 /// MiB/s of a gp3 volume. <https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html>
 pub const THROUGHPUT_MIB: Limit = Limit::new(125, 2_000);
-/// IOPS of any volume type that has a number of its own.
+/// IOPS, whatever the volume's type.
 pub const IOPS: Limit = Limit::new(100, 256_000);
 /// IOPS of a gp3 volume.
 pub const GP3_IOPS: Limit = Limit::new(3_000, 80_000);
+/// IOPS of an io1 volume. <https://docs.aws.amazon.com/ebs/latest/userguide/provisioned-iops.html>
+pub const IO1_IOPS: Limit = Limit::new(100, 64_000);
+/// IOPS of an io2 volume.
+pub const IO2_IOPS: Limit = Limit::new(100, 256_000);
 /// MiB/s at which EC2 loads a snapshot into its volume.
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/initalize-volume.html>
 pub const INITIALIZATION_RATE_MIB: Limit = Limit::new(100, 300);
@@ -93,7 +97,7 @@ mod tests {
             "compressionLevel": {"gzip": GZIP_LEVEL, "zstd": ZSTD_LEVEL},
             "throughputMib": THROUGHPUT_MIB,
             "iops": IOPS,
-            "iopsOfType": {"gp3": GP3_IOPS},
+            "iopsOfType": {"gp3": GP3_IOPS, "io1": IO1_IOPS, "io2": IO2_IOPS},
             "initializationRateMib": INITIALIZATION_RATE_MIB,
             "restoreTimeoutMinutes": RESTORE_TIMEOUT_MINUTES,
             "exportTimeoutHours": EXPORT_TIMEOUT_HOURS,

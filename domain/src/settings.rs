@@ -175,27 +175,28 @@ fn worker(env: &mut Environment<'_>) -> Option<WorkerOptions> {
 }
 
 fn volume(env: &mut Environment<'_>) -> Option<VolumeOptions> {
-    let types = ["gp3", "gp2", "io1", "io2"].map(|name| (name, name));
-    let volume_type = env.choice("VOLUME_TYPE", &types);
+    let types =
+        [("gp3", Some(limit::GP3_IOPS)), ("gp2", None), ("io1", Some(limit::IO1_IOPS)), ("io2", Some(limit::IO2_IOPS))];
+    let volume_type = env.choice("VOLUME_TYPE", &types.map(|of_type| (of_type.0, of_type)));
     let throughput = env.number("VOLUME_THROUGHPUT_MIB", limit::THROUGHPUT_MIB);
     let iops = env.number("VOLUME_IOPS", limit::IOPS);
-    if throughput.is_some() && volume_type.is_some_and(|t| t != "gp3") {
+    if throughput.is_some() && volume_type.is_some_and(|(name, _)| name != "gp3") {
         env.problem("VOLUME_THROUGHPUT_MIB is for VOLUME_TYPE gp3 alone".into());
     }
-    match volume_type {
-        Some("gp3") if iops.is_some_and(|iops| !limit::GP3_IOPS.contains(iops)) => {
-            env.problem(format!("VOLUME_IOPS must be {} for gp3", limit::GP3_IOPS));
+    match (volume_type, iops) {
+        (Some((name, Some(limit))), Some(iops)) if !limit.contains(iops) => {
+            env.problem(format!("VOLUME_IOPS must be {limit} for {name}"));
         }
-        Some("gp2") if iops.is_some() => {
-            env.problem("VOLUME_IOPS is not for VOLUME_TYPE gp2".into());
+        (Some((name, None)), Some(_)) => {
+            env.problem(format!("VOLUME_IOPS is not for VOLUME_TYPE {name}"));
         }
-        Some("io1" | "io2") if iops.is_none() => {
+        (Some(("io1" | "io2", _)), None) => {
             env.problem("VOLUME_TYPE io1 and io2 need VOLUME_IOPS".into());
         }
         _ => {}
     }
     Some(VolumeOptions {
-        volume_type: volume_type?.into(),
+        volume_type: volume_type?.0.into(),
         throughput_mib: throughput,
         iops,
         initialization_rate_mib: env.number("VOLUME_INITIALIZATION_RATE_MIB", limit::INITIALIZATION_RATE_MIB),
@@ -349,6 +350,7 @@ mod tests {
     #[test]
     fn numbers_are_taken_up_to_both_ends_of_their_limits() {
         let zstd: &[(&str, &str)] = &[("CODEC", "zstd")];
+        let io1: &[(&str, &str)] = &[("VOLUME_TYPE", "io1")];
         let io2: &[(&str, &str)] = &[("VOLUME_TYPE", "io2")];
         for (name, limit, beside) in [
             ("MINIMUM_RECOVERY_POINTS", limit::MINIMUM_RECOVERY_POINTS, &[] as &[(&str, &str)]),
@@ -357,7 +359,8 @@ mod tests {
             ("COMPRESSION_LEVEL", limit::ZSTD_LEVEL, zstd),
             ("VOLUME_THROUGHPUT_MIB", limit::THROUGHPUT_MIB, &[]),
             ("VOLUME_IOPS", limit::GP3_IOPS, &[]),
-            ("VOLUME_IOPS", limit::IOPS, io2),
+            ("VOLUME_IOPS", limit::IO1_IOPS, io1),
+            ("VOLUME_IOPS", limit::IO2_IOPS, io2),
             ("VOLUME_INITIALIZATION_RATE_MIB", limit::INITIALIZATION_RATE_MIB, &[]),
             ("RESTORE_TIMEOUT_MINUTES", limit::RESTORE_TIMEOUT_MINUTES, &[]),
             ("DATABASE_RESTORE_TIMEOUT_HOURS", limit::DATABASE_RESTORE_TIMEOUT_HOURS, &[]),

@@ -24,7 +24,7 @@ export const LIMITS = {
   compressionLevel: { gzip: shared(ofLambdas.compressionLevel.gzip, "level"), zstd: shared(ofLambdas.compressionLevel.zstd, "level") },
   throughputMib: shared(ofLambdas.throughputMib, "MiB/s"),
   iops: shared(ofLambdas.iops, "IOPS"),
-  iopsOfType: { gp3: shared(ofLambdas.iopsOfType.gp3, "IOPS"), io1: bounds(100, 64_000, "IOPS"), io2: bounds(100, 256_000, "IOPS") },
+  iopsOfType: { gp3: shared(ofLambdas.iopsOfType.gp3, "IOPS"), io1: shared(ofLambdas.iopsOfType.io1, "IOPS"), io2: shared(ofLambdas.iopsOfType.io2, "IOPS") },
   initializationRateMib: shared(ofLambdas.initializationRateMib, "MiB/s"),
   restoreTimeoutMinutes: shared(ofLambdas.restoreTimeoutMinutes, "minutes"),
   exportTimeoutHours: shared(ofLambdas.exportTimeoutHours, "hours"),
