@@ -1,11 +1,12 @@
 import { ArnFormat, Stack } from "aws-cdk-lib";
+import tags from "../../domain/golden/tags.json" with { type: "json" };
 import type { Conditions, Permission } from "./permission.js";
 import type { Settings } from "./settings/index.js";
 
-/** On every volume and job that an export creates, from the call that creates it. The same names stand in `domain::tag`. */
-export const EXPORT_ID_TAG = "backup-export:export-id";
+/** On every volume and job that an export creates, from the call that creates it: of `domain::tag`. */
+export const EXPORT_ID_TAG = tags.exportId;
 /** The ARN of the execution that created it. */
-export const EXECUTION_TAG = "backup-export:execution";
+export const EXECUTION_TAG = tags.execution;
 /** On the hosts of the worker: the name of the installation. */
 export const INSTALLATION_TAG = "backup-export:installation";
 

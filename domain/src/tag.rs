@@ -57,3 +57,30 @@ fn check_length(text: &str, limit: Limit) -> Result<(), InvalidTag> {
     let characters = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
     if limit.contains(characters) { Ok(()) } else { Err(InvalidTag::Length) }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::golden;
+
+    /// The CDK app reads them there: conditions of roles name our keys, and settings with a reserved one are refused.
+    #[test]
+    fn the_golden_file_has_the_keys_that_the_cdk_app_names() {
+        let keys = json!({"exportId": EXPORT_ID, "execution": EXECUTION, "reserved": [RESERVED, OURS]});
+        golden::assert("tags.json", &keys);
+    }
+
+    #[test]
+    fn keys_are_reserved_in_any_case_and_texts_have_a_length() {
+        assert_eq!(check_key("AWS:team"), Err(InvalidTag::Reserved));
+        assert_eq!(check_key("Backup-Export:export-id"), Err(InvalidTag::Ours));
+        for (key, value) in [("", ""), (&*"k".repeat(129), ""), ("key", &*"v".repeat(257))] {
+            let told = check(key, value).unwrap_err();
+            assert_eq!(told, InvalidTag::Length);
+            assert_eq!(told.to_string(), "a key has 1 to 128 characters, a value up to 256");
+        }
+        assert_eq!(check(&"k".repeat(128), &"ü".repeat(256)), Ok(()));
+    }
+}

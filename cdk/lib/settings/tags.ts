@@ -1,5 +1,6 @@
+import ofLambdas from "../../../domain/golden/tags.json" with { type: "json" };
 import { MOST_TAG_BYTES, MOST_TAG_KEY_CHARACTERS, MOST_TAG_VALUE_CHARACTERS, MOST_TAGS } from "./limits.js";
-import { shown } from "./problem.js";
+import { quoted, shown } from "./problem.js";
 import { fromJson, isPlaceholder, value, type Value } from "./value.js";
 
 /** What every service takes. */
@@ -7,7 +8,7 @@ const CHARACTERS = /^[\p{L}\p{N}\p{Zs}_.:/=+\-@]*$/u;
 
 /** Why `key` cannot be a tag that a person puts on something. */
 function tagKeyProblem(key: string): string | undefined {
-  const reserved = ["aws:", "backup-export:"].find((prefix) => key.toLowerCase().startsWith(prefix));
+  const reserved = ofLambdas.reserved.find((prefix) => key.toLowerCase().startsWith(prefix));
   if (reserved !== undefined) {
     return `${shown(key)} begins with ${shown(reserved)}, which is reserved`;
   }
@@ -17,7 +18,7 @@ function tagKeyProblem(key: string): string | undefined {
   return undefined;
 }
 
-const TAG_KEY_REMEDY = `tag keys have 1 to ${MOST_TAG_KEY_CHARACTERS} letters, digits, spaces and _ . : / = + - @, and begin neither with "aws:" nor with "backup-export:"`;
+const TAG_KEY_REMEDY = `tag keys have 1 to ${MOST_TAG_KEY_CHARACTERS} letters, digits, spaces and _ . : / = + - @, and begin neither with ${ofLambdas.reserved.map(quoted).join(" nor with ")}`;
 
 /** A tag key of the user's. */
 export const tagKey = (): Value<string> =>
