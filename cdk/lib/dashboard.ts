@@ -1,12 +1,12 @@
 import { Duration } from "aws-cdk-lib";
 import { Dashboard, GraphWidget, SingleValueWidget, Stats, TextWidget, type IMetric, type Metric } from "aws-cdk-lib/aws-cloudwatch";
 import type { Construct } from "constructs";
-import { metric, type Watched } from "./metric.js";
+import { metric, type MetricName, type Watched } from "./metric.js";
 
 /** How it goes, at a glance. */
 export function dashboard(scope: Construct, { installation, workflow, functions, deadLetters }: Watched): void {
   const { stateMachine } = workflow;
-  const own = (name: string, statistic: string, period?: Duration): Metric => metric(installation, name, statistic, period);
+  const own = (name: MetricName, statistic: string, period?: Duration): Metric => metric(installation, name, statistic, period);
   const day = { period: Duration.days(1) };
   const graph = (title: string, left: IMetric[], right: IMetric[] = []): GraphWidget => new GraphWidget({ title, left, right, width: 12, height: 6 });
   new Dashboard(scope, "Dashboard", {
