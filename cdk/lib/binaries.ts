@@ -1,5 +1,14 @@
 /** The binaries of the package `lambdas`: one for each function. */
-export const BINARIES = ["plan", "start-restore", "check-restore", "delete-recovery-point", "cleanup", "conclude", "reaper", "reconciler"] as const;
+export const BINARIES = [
+  "plan",
+  "start-restore",
+  "check-restore",
+  "delete-recovery-point",
+  "cleanup",
+  "conclude",
+  "reaper",
+  "reconciler",
+] as const;
 export type Binary = (typeof BINARIES)[number];
 
 /** What people read beside the function. */

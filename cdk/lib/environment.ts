@@ -26,7 +26,12 @@ export function environment(props: EnvironmentProps): Partial<Record<Binary, Rec
   const bucket = { EXPORT_BUCKET: storage.bucket.bucketName, EXPORT_BUCKET_OWNER: stack.account };
   return {
     plan: { ...bucket, ...planning(props, settings) },
-    reaper: { ...bucket, STATE_MACHINE_ARN: installation.stateMachineArn, RESOURCE_TYPES: resourceTypes, DATABASE_PARAMETER_PATH: parameterPath(installation) },
+    reaper: {
+      ...bucket,
+      STATE_MACHINE_ARN: installation.stateMachineArn,
+      RESOURCE_TYPES: resourceTypes,
+      DATABASE_PARAMETER_PATH: parameterPath(installation),
+    },
     reconciler: {
       ...bucket,
       STATE_MACHINE_ARN: installation.stateMachineArn,
@@ -68,7 +73,10 @@ function planning(props: EnvironmentProps, settings: Settings): Record<string, s
   };
 }
 
-function databaseVariables({ installation, databases }: EnvironmentProps, { database }: Settings): Record<string, string> {
+function databaseVariables(
+  { installation, databases }: EnvironmentProps,
+  { database }: Settings,
+): Record<string, string> {
   return {
     DATABASE_METHOD: database.method,
     DATABASE_INSTANCE_CLASSES: database.instanceClasses === undefined ? "" : JSON.stringify(database.instanceClasses),
@@ -88,7 +96,9 @@ function parameterPath(installation: Installation): string {
 
 /** A JSON object of zones and queue ARNs. Zones may be known at deployment only, so it is joined from pieces. */
 function queuesByZone(compute: Compute): string {
-  const pairs = compute.queues.map(({ availabilityZone, arn }) => Fn.join("", ['"', availabilityZone, '":"', arn, '"']));
+  const pairs = compute.queues.map(({ availabilityZone, arn }) =>
+    Fn.join("", ['"', availabilityZone, '":"', arn, '"']),
+  );
   return Fn.join("", ["{", Fn.join(",", pairs), "}"]);
 }
 

@@ -24,7 +24,12 @@ export class Functions extends Construct {
     const sources = lambdaSources();
     const environments = environment(props);
     const permitted = permissions(props);
-    this.functions = new Map(BINARIES.map((binary) => [binary, this.add(binary, sources, props, environments[binary] ?? {}, permitted[binary])]));
+    this.functions = new Map(
+      BINARIES.map((binary) => [
+        binary,
+        this.add(binary, sources, props, environments[binary] ?? {}, permitted[binary]),
+      ]),
+    );
   }
 
   get(binary: Binary): IFunction {
@@ -35,14 +40,23 @@ export class Functions extends Construct {
     return found;
   }
 
-  private add(binary: Binary, sources: string, props: FunctionsProps, variables: Record<string, string>, permitted: readonly Permission[]): IFunction {
+  private add(
+    binary: Binary,
+    sources: string,
+    props: FunctionsProps,
+    variables: Record<string, string>,
+    permitted: readonly Permission[],
+  ): IFunction {
     const { installation } = props;
     const { architecture } = installation.settings.compute;
     const log = logGroup(this, `${binary}-log`, installation.settings.monitoring);
-    const functionRole = role(this, `${binary}-role`, new ServicePrincipal("lambda.amazonaws.com"), `The ${binary} function`, [
-      { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [log.logGroupArn] },
-      ...permitted,
-    ]);
+    const functionRole = role(
+      this,
+      `${binary}-role`,
+      new ServicePrincipal("lambda.amazonaws.com"),
+      `The ${binary} function`,
+      [{ actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [log.logGroupArn] }, ...permitted],
+    );
     const tracing = "X-Ray has no resource-level permission for it";
     explain(functionRole, { "xray:PutTraceSegments": tracing, "xray:PutTelemetryRecords": tracing });
     acknowledge(functionRole, "*", tracing);
@@ -91,11 +105,18 @@ function permissions(props: FunctionsProps): Record<Binary, readonly Permission[
     { actions: ["s3:ListBucketMultipartUploads"], resources: [storage.bucket.bucketArn] },
     // Objects are deleted only as they were listed (If-Match), for which S3 asks for reading them.
     { actions: ["s3:GetObject"], resources: storage.objects("claims/*", "data/*", "catalog/files/*") },
-    { actions: ["s3:DeleteObject", "s3:AbortMultipartUpload"], resources: storage.objects("data/*", "catalog/files/*") },
+    {
+      actions: ["s3:DeleteObject", "s3:AbortMultipartUpload"],
+      resources: storage.objects("data/*", "catalog/files/*"),
+    },
     { actions: ["s3:DeleteObject"], resources: storage.objects("claims/*") },
     storage.decryption,
     describing("batch:ListJobs", "batch:DescribeJobQueues"),
-    { actions: ["batch:TerminateJob"], resources: [installation.arn("batch", "job", "*")], conditions: installation.createdJobs },
+    {
+      actions: ["batch:TerminateJob"],
+      resources: [installation.arn("batch", "job", "*")],
+      conditions: installation.createdJobs,
+    },
     ...all(grants, "cleanup"),
   ];
   return {
@@ -142,7 +163,10 @@ function deleting({ installation, grants, tables }: FunctionsProps): Permission[
     {
       actions: ["backup:DeleteRecoveryPoint"],
       // DynamoDB's own backups aside, tables are the only ones of ours that lie in AWS Backup's own storage.
-      resources: [...all(grants, "recoveryPoints"), ...(tables ? [installation.arn("backup", "recovery-point", "*")] : [])],
+      resources: [
+        ...all(grants, "recoveryPoints"),
+        ...(tables ? [installation.arn("backup", "recovery-point", "*")] : []),
+      ],
       ...(tag !== undefined && { conditions: { StringEquals: { [`aws:ResourceTag/${tag}`]: "true" } } }),
       why: "recovery points have no name in common: the function deletes the one that its plan names, after every manifest was found",
     },

@@ -37,7 +37,10 @@ export class Installation {
   }
 
   get vaultArn(): string {
-    return this.settings.vault.arn ?? this.arn("backup", "backup-vault", this.settings.vault.name, ArnFormat.COLON_RESOURCE_NAME);
+    return (
+      this.settings.vault.arn ??
+      this.arn("backup", "backup-vault", this.settings.vault.name, ArnFormat.COLON_RESOURCE_NAME)
+    );
   }
 
   get exportsDatabases(): boolean {
@@ -79,7 +82,12 @@ export class Installation {
 
   /** Calls that put the tags on jobs. */
   get creatingJobs(): Conditions {
-    return { StringLike: { [`aws:RequestTag/${EXECUTION_TAG}`]: this.executionArns, [`aws:RequestTag/${EXPORT_ID_TAG}`]: "exp-*" } };
+    return {
+      StringLike: {
+        [`aws:RequestTag/${EXECUTION_TAG}`]: this.executionArns,
+        [`aws:RequestTag/${EXPORT_ID_TAG}`]: "exp-*",
+      },
+    };
   }
 
   /** Hosts of the worker of this installation. */
@@ -98,7 +106,13 @@ export class Installation {
     return [
       ...(others.length > 0 ? [{ actions: others, resources: keys, conditions: { StringEquals: through } }] : []),
       ...(grants.length > 0
-        ? [{ actions: grants, resources: keys, conditions: { StringEquals: through, Bool: { "kms:GrantIsForAWSResource": "true" } } }]
+        ? [
+            {
+              actions: grants,
+              resources: keys,
+              conditions: { StringEquals: through, Bool: { "kms:GrantIsForAWSResource": "true" } },
+            },
+          ]
         : []),
     ];
   }

@@ -34,14 +34,20 @@ export function topics(scope: Construct, installation: Installation): Topics {
 }
 
 /** Sends the end of every execution to whom it concerns. */
-export function notify(scope: Construct, installation: Installation, { failures, successes }: Topics, deadLetterQueue: IQueue): void {
+export function notify(
+  scope: Construct,
+  installation: Installation,
+  { failures, successes }: Topics,
+  deadLetterQueue: IQueue,
+): void {
   const ended = (status: readonly string[], detail: Record<string, unknown> = {}): Record<string, unknown> => ({
     stateMachineArn: [installation.stateMachineArn],
     status: [...status],
     ...detail,
   });
   // The detail as a whole, which is JSON already: of single fields EventBridge makes text in which a quote in a cause could break the message.
-  const told = (summary: string): RuleTargetInput => RuleTargetInput.fromObject({ summary, detail: EventField.fromPath("$.detail") });
+  const told = (summary: string): RuleTargetInput =>
+    RuleTargetInput.fromObject({ summary, detail: EventField.fromPath("$.detail") });
   const eventPattern = (detail: Record<string, unknown>): object => ({
     source: ["aws.states"],
     detailType: ["Step Functions Execution Status Change"],
@@ -53,7 +59,9 @@ export function notify(scope: Construct, installation: Installation, { failures,
     targets: [
       new SnsTopic(failures, {
         deadLetterQueue,
-        message: told("An export failed, timed out or was stopped; its cause is in the detail. A recovery point is deleted only after its export was verified. What to do: docs/operations.md#errors"),
+        message: told(
+          "An export failed, timed out or was stopped; its cause is in the detail. A recovery point is deleted only after its export was verified. What to do: docs/operations.md#errors",
+        ),
       }),
     ],
   });
@@ -96,6 +104,10 @@ function encryption(scope: Construct, installation: Installation): IKey {
 
 function topic(scope: Construct, id: string, displayName: string, masterKey: IKey, installation: Installation): Topic {
   const made = new Topic(scope, id, { displayName, masterKey, enforceSSL: true });
-  made.grantPublish(new ServicePrincipal("cloudwatch.amazonaws.com", { conditions: { StringEquals: { "aws:SourceAccount": installation.stack.account } } }));
+  made.grantPublish(
+    new ServicePrincipal("cloudwatch.amazonaws.com", {
+      conditions: { StringEquals: { "aws:SourceAccount": installation.stack.account } },
+    }),
+  );
   return made;
 }

@@ -18,6 +18,17 @@ export interface Watched {
 }
 
 /** A metric that a Lambda writes into its log. */
-export function metric(installation: Installation, metricName: MetricName, statistic: string, period = Duration.days(1)): Metric {
-  return new Metric({ namespace: ofLambdas.namespace, metricName, statistic, period, dimensionsMap: { [ofLambdas.dimension]: installation.name } });
+export function metric(
+  installation: Installation,
+  metricName: MetricName,
+  statistic: string,
+  period = Duration.days(1),
+): Metric {
+  return new Metric({
+    namespace: ofLambdas.namespace,
+    metricName,
+    statistic,
+    period,
+    dimensionsMap: { [ofLambdas.dimension]: installation.name },
+  });
 }

@@ -8,7 +8,14 @@ import { FileSystem } from "aws-cdk-lib";
 export const projectRoot = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
 /** What the Lambdas are compiled from. A change elsewhere changes none of them. */
-export const LAMBDA_SOURCES: readonly string[] = ["Cargo.toml", "Cargo.lock", "domain/Cargo.toml", "domain/src", "lambdas/Cargo.toml", "lambdas/src"];
+export const LAMBDA_SOURCES: readonly string[] = [
+  "Cargo.toml",
+  "Cargo.lock",
+  "domain/Cargo.toml",
+  "domain/src",
+  "lambdas/Cargo.toml",
+  "lambdas/src",
+];
 
 /** Changes with anything that the Lambdas are compiled from. */
 export function lambdaSources(): string {

@@ -1,6 +1,15 @@
 import { Duration, RemovalPolicy, Size, Validations } from "aws-cdk-lib";
 import { Key, type IKey } from "aws-cdk-lib/aws-kms";
-import { BlockPublicAccess, Bucket, BucketEncryption, ObjectLockRetention, ObjectOwnership, StorageClass, type LifecycleRule, type Transition } from "aws-cdk-lib/aws-s3";
+import {
+  BlockPublicAccess,
+  Bucket,
+  BucketEncryption,
+  ObjectLockRetention,
+  ObjectOwnership,
+  StorageClass,
+  type LifecycleRule,
+  type Transition,
+} from "aws-cdk-lib/aws-s3";
 import { Construct } from "constructs";
 import type { Permission } from "./permission.js";
 import type { BucketSettings } from "./settings/index.js";
@@ -54,11 +63,13 @@ export class Storage extends Construct {
     this.bucket.policy?.applyRemovalPolicy(RemovalPolicy.RETAIN);
     Validations.of(this.bucket).acknowledge({
       id: "CloudFormation-Validate::W9003",
-      reason: "The CDK writes the least size of objects to move as a number, which CloudFormation takes for the string that it wants",
+      reason:
+        "The CDK writes the least size of objects to move as a number, which CloudFormation takes for the string that it wants",
     });
     Validations.of(this.bucket).acknowledge({
       id: "Annotation::@aws-cdk/aws-s3:accessLogsPolicyNotAdded",
-      reason: "The bucket for access logs is the user's own, and so is its policy: docs/settings.md says what it must allow",
+      reason:
+        "The bucket for access logs is the user's own, and so is its policy: docs/settings.md says what it must allow",
     });
     if (!accessLogs) {
       Validations.of(this.bucket).acknowledge({

@@ -62,7 +62,13 @@ describe("imports", () => {
   });
 
   test("that led back would be told", () => {
-    const circular: Graph = new Map([["a", ["b", "c"]], ["b", ["d"]], ["c", ["d"]], ["d", ["b"]], ["e", ["e"]]]);
+    const circular: Graph = new Map([
+      ["a", ["b", "c"]],
+      ["b", ["d"]],
+      ["c", ["d"]],
+      ["d", ["b"]],
+      ["e", ["e"]],
+    ]);
     expect(cycles(circular)).toEqual(["b -> d -> b", "e -> e"]);
   });
 });

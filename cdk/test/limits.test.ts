@@ -7,7 +7,11 @@ import { problemsOf, read } from "./settings.js";
 /** How a number is said in `cdk.json`, with what it needs beside it, and under which key it is refused. */
 type Said = readonly [key: string, context: (value: number) => Context];
 
-const ONE_ZONE = { mode: "existing", vpcId: "vpc-0123456789abcdef0", subnets: [{ subnetId: "subnet-0123456789abcdef0", availabilityZone: "eu-central-1a" }] };
+const ONE_ZONE = {
+  mode: "existing",
+  vpcId: "vpc-0123456789abcdef0",
+  subnets: [{ subnetId: "subnet-0123456789abcdef0", availabilityZone: "eu-central-1a" }],
+};
 
 const SAID: Readonly<Record<string, Said>> = {
   lifecycleDays: ["lifecycleRules.expiration", (expiration) => ({ lifecycleRules: { expiration } })],
@@ -20,10 +24,16 @@ const SAID: Readonly<Record<string, Said>> = {
   "iopsOfType.gp3": ["restore.iops", (iops) => ({ restore: { volumeType: "gp3", iops } })],
   "iopsOfType.io1": ["restore.iops", (iops) => ({ restore: { volumeType: "io1", iops } })],
   "iopsOfType.io2": ["restore.iops", (iops) => ({ restore: { volumeType: "io2", iops } })],
-  initializationRateMib: ["restore.initializationRateMib", (initializationRateMib) => ({ restore: { initializationRateMib } })],
+  initializationRateMib: [
+    "restore.initializationRateMib",
+    (initializationRateMib) => ({ restore: { initializationRateMib } }),
+  ],
   restoreTimeoutMinutes: ["restore.timeoutMinutes", (timeoutMinutes) => ({ restore: { timeoutMinutes } })],
   exportTimeoutHours: ["compute.exportTimeoutHours", (exportTimeoutHours) => ({ compute: { exportTimeoutHours } })],
-  databaseRestoreTimeoutHours: ["database.restoreTimeoutHours", (restoreTimeoutHours) => ({ database: { restoreTimeoutHours } })],
+  databaseRestoreTimeoutHours: [
+    "database.restoreTimeoutHours",
+    (restoreTimeoutHours) => ({ database: { restoreTimeoutHours } }),
+  ],
   nativeExportTimeoutHours: ["nativeExportTimeoutHours", (nativeExportTimeoutHours) => ({ nativeExportTimeoutHours })],
   maxVcpus: ["compute.maxVcpus", (maxVcpus) => ({ compute: { maxVcpus, jobVcpus: 1 }, network: ONE_ZONE })],
   jobVcpus: ["compute.jobVcpus", (jobVcpus) => ({ compute: { jobVcpus, maxVcpus: 1_000 }, network: ONE_ZONE })],
@@ -48,7 +58,9 @@ interface Ends {
 
 /** Every bound of a tree, by its path. */
 function bounds(tree: object, path: readonly string[] = []): [path: string, ends: Ends][] {
-  return "most" in tree ? [[path.join("."), tree as Ends]] : Object.entries(tree).flatMap(([key, inner]: [string, object]) => bounds(inner, [...path, key]));
+  return "most" in tree
+    ? [[path.join("."), tree as Ends]]
+    : Object.entries(tree).flatMap(([key, inner]: [string, object]) => bounds(inner, [...path, key]));
 }
 
 const all = new Map([...bounds(LIMITS), ...bounds(ofLambdas)]);
@@ -68,7 +80,10 @@ describe("limits", () => {
   test.each([...all])("are kept: %s", (path, { least, most }) => {
     const [key, context] = { ...SAID, ...SAID_OF_TEXT }[path] ?? ["", () => ({})];
     const refused = (value: number): void => {
-      expect(problemsOf(context(value)).map((problem) => problem.key), `${key} ${value}`).toEqual([key]);
+      expect(
+        problemsOf(context(value)).map((problem) => problem.key),
+        `${key} ${value}`,
+      ).toEqual([key]);
     };
     expect(read(context(most))).toBeDefined();
     refused(most + 1);

@@ -11,15 +11,21 @@ import { resources, template } from "./template.js";
 test("every metric of ours that an alarm or the dashboard shows is written by a Lambda, and each that is written is shown", () => {
   const { namespace, units } = metrics;
   const all = Object.values(resources(template()));
-  const alarms = all.filter(({ Type, Properties }) => Type === "AWS::CloudWatch::Alarm" && Properties?.Namespace === namespace).map(({ Properties }) => String(Properties?.MetricName));
+  const alarms = all
+    .filter(({ Type, Properties }) => Type === "AWS::CloudWatch::Alarm" && Properties?.Namespace === namespace)
+    .map(({ Properties }) => String(Properties?.MetricName));
   const dashboards = JSON.stringify(all.filter(({ Type }) => Type === "AWS::CloudWatch::Dashboard"));
-  const shown = [...dashboards.matchAll(new RegExp(String.raw`${namespace}\\+",\\+"(\w+)\\+",\\+"${metrics.dimension}\\+"`, "g"))].map(([, name = ""]) => name);
+  const shown = [
+    ...dashboards.matchAll(new RegExp(String.raw`${namespace}\\+",\\+"(\w+)\\+",\\+"${metrics.dimension}\\+"`, "g")),
+  ].map(([, name = ""]) => name);
   expect(alarms).toContain("OldestExecutionSeconds");
   expect([...new Set([...alarms, ...shown])].sort()).toEqual(Object.keys(units).sort());
 });
 
 test("the tags of the conditions are those that exports put on what they create, or of hosts", () => {
-  const keys = rows(template()).flatMap(({ condition }) => [...condition.matchAll(/aws:(?:Resource|Request)Tag\/(backup-export:[\w-]+)/g)].map(([, key]) => key));
+  const keys = rows(template()).flatMap(({ condition }) =>
+    [...condition.matchAll(/aws:(?:Resource|Request)Tag\/(backup-export:[\w-]+)/g)].map(([, key]) => key),
+  );
   expect([...new Set(keys)].sort()).toEqual([tags.exportId, tags.execution, INSTALLATION_TAG].sort());
 });
 
@@ -27,6 +33,8 @@ test("the keys that nobody else may use are those of AWS and ours", () => {
   const [ours = ""] = tags.reserved.filter((prefix) => INSTALLATION_TAG.startsWith(prefix));
   for (const prefix of ["aws:", ours]) {
     expect(tags.reserved).toContain(prefix);
-    expect(problemsOf({ backupTag: `${prefix}team` })).toMatchObject([{ key: "backupTag", problem: `"${prefix}team" begins with "${prefix}", which is reserved` }]);
+    expect(problemsOf({ backupTag: `${prefix}team` })).toMatchObject([
+      { key: "backupTag", problem: `"${prefix}team" begins with "${prefix}", which is reserved` },
+    ]);
   }
 });

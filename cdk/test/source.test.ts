@@ -10,7 +10,8 @@ import { compiledFor, members, type Member } from "./workspace.js";
 const all = members();
 
 const workspace = ["Cargo.toml", "Cargo.lock"];
-const sources = (packages: readonly Member[]): string[] => packages.flatMap(({ folder }) => [`${folder}/Cargo.toml`, `${folder}/src`]);
+const sources = (packages: readonly Member[]): string[] =>
+  packages.flatMap(({ folder }) => [`${folder}/Cargo.toml`, `${folder}/src`]);
 
 describe("what the Lambdas are compiled from", () => {
   const packages = compiledFor("lambdas", all);
@@ -22,7 +23,10 @@ describe("what the Lambdas are compiled from", () => {
 
   test("lies in the folders that are looked at", () => {
     for (const root of packages.flatMap(({ roots }) => roots)) {
-      expect(LAMBDA_SOURCES.some((source) => root.startsWith(`${source}/`)), root).toBe(true);
+      expect(
+        LAMBDA_SOURCES.some((source) => root.startsWith(`${source}/`)),
+        root,
+      ).toBe(true);
     }
   });
 
@@ -41,13 +45,21 @@ describe("the build context of the worker's image", () => {
     expect(packages.map(({ name }) => name)).toContain("archive");
     expect(first).toBe("*");
     // Without the manifests of all members cargo does not load the workspace.
-    const wanted = [...workspace, ...sources(packages), ...all.map(({ folder }) => `${folder}/Cargo.toml`), "batch-worker/Dockerfile"];
+    const wanted = [
+      ...workspace,
+      ...sources(packages),
+      ...all.map(({ folder }) => `${folder}/Cargo.toml`),
+      "batch-worker/Dockerfile",
+    ];
     expect(rules.toSorted()).toEqual([...new Set(wanted)].map((path) => `!${path}`).sort());
   });
 
   test("has every file with which the compiler begins", () => {
     for (const root of packages.flatMap(({ roots }) => roots)) {
-      expect(rules.some((rule) => root.startsWith(`${rule.slice(1)}/`)), root).toBe(true);
+      expect(
+        rules.some((rule) => root.startsWith(`${rule.slice(1)}/`)),
+        root,
+      ).toBe(true);
     }
   });
 });

@@ -28,12 +28,18 @@ const COMPILED = ["lib", "bin", "proc-macro", "custom-build"];
 /** Every package of the workspace, as cargo reads it. Nothing is fetched or compiled for it. */
 export function members(): Member[] {
   const arguments_ = ["metadata", "--no-deps", "--format-version", "1", "--offline"];
-  const { packages } = JSON.parse(execFileSync("cargo", arguments_, { cwd: projectRoot, encoding: "utf8" })) as Metadata;
+  const { packages } = JSON.parse(
+    execFileSync("cargo", arguments_, { cwd: projectRoot, encoding: "utf8" }),
+  ) as Metadata;
   return packages.map(({ name, manifest_path, dependencies, targets }) => ({
     name,
     folder: relative(projectRoot, dirname(manifest_path)),
-    dependencies: dependencies.flatMap(({ kind, path }) => (kind === "dev" || path === undefined ? [] : [relative(projectRoot, path)])),
-    roots: targets.filter(({ kind }) => kind.some((one) => COMPILED.includes(one))).map(({ src_path }) => relative(projectRoot, src_path)),
+    dependencies: dependencies.flatMap(({ kind, path }) =>
+      kind === "dev" || path === undefined ? [] : [relative(projectRoot, path)],
+    ),
+    roots: targets
+      .filter(({ kind }) => kind.some((one) => COMPILED.includes(one)))
+      .map(({ src_path }) => relative(projectRoot, src_path)),
     binaries: targets.filter(({ kind }) => kind.includes("bin")).map((target) => target.name),
   }));
 }

@@ -21,10 +21,17 @@ export const LIMITS = {
   /** A hundred years, as S3 has it. */
   objectLockDays: bounds(1, 36_500, "days"),
   minimumRecoveryPoints: shared(ofLambdas.minimumRecoveryPoints, "recovery points"),
-  compressionLevel: { gzip: shared(ofLambdas.compressionLevel.gzip, "level"), zstd: shared(ofLambdas.compressionLevel.zstd, "level") },
+  compressionLevel: {
+    gzip: shared(ofLambdas.compressionLevel.gzip, "level"),
+    zstd: shared(ofLambdas.compressionLevel.zstd, "level"),
+  },
   throughputMib: shared(ofLambdas.throughputMib, "MiB/s"),
   iops: shared(ofLambdas.iops, "IOPS"),
-  iopsOfType: { gp3: shared(ofLambdas.iopsOfType.gp3, "IOPS"), io1: shared(ofLambdas.iopsOfType.io1, "IOPS"), io2: shared(ofLambdas.iopsOfType.io2, "IOPS") },
+  iopsOfType: {
+    gp3: shared(ofLambdas.iopsOfType.gp3, "IOPS"),
+    io1: shared(ofLambdas.iopsOfType.io1, "IOPS"),
+    io2: shared(ofLambdas.iopsOfType.io2, "IOPS"),
+  },
   initializationRateMib: shared(ofLambdas.initializationRateMib, "MiB/s"),
   restoreTimeoutMinutes: shared(ofLambdas.restoreTimeoutMinutes, "minutes"),
   exportTimeoutHours: shared(ofLambdas.exportTimeoutHours, "hours"),

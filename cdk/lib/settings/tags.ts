@@ -58,13 +58,20 @@ export const tags = (): Value<Record<string, string>> =>
       }
       // CloudFormation refuses empty values on alarms and dashboards.
       if (plain.trim() === "" || plain.length > MOST_TAG_VALUE_CHARACTERS || !CHARACTERS.test(plain)) {
-        refuse(`${shown(plain)} is ${isPlaceholder(plain) ? "a placeholder" : "no tag value"}`, `tag values have 1 to ${MOST_TAG_VALUE_CHARACTERS} letters, digits, spaces and _ . : / = + - @`, [key]);
+        refuse(
+          `${shown(plain)} is ${isPlaceholder(plain) ? "a placeholder" : "no tag value"}`,
+          `tag values have 1 to ${MOST_TAG_VALUE_CHARACTERS} letters, digits, spaces and _ . : / = + - @`,
+          [key],
+        );
       }
       return [[key, plain]];
     });
     const bytes = Buffer.byteLength(JSON.stringify(Object.fromEntries(taken)));
     if (bytes > MOST_TAG_BYTES) {
-      refuse(`are ${bytes} bytes long as JSON`, `use fewer or shorter ones: ${MOST_TAG_BYTES} bytes is the most that the Lambda which plans exports can be given`);
+      refuse(
+        `are ${bytes} bytes long as JSON`,
+        `use fewer or shorter ones: ${MOST_TAG_BYTES} bytes is the most that the Lambda which plans exports can be given`,
+      );
     }
     return Object.fromEntries(taken);
   });

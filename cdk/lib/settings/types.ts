@@ -120,7 +120,11 @@ export interface ComputeSettings {
 }
 
 export type NetworkSettings =
-  | { readonly mode: "endpoints" | "nat" | "public"; readonly cidr: string; readonly availabilityZones: number | readonly string[] }
+  | {
+      readonly mode: "endpoints" | "nat" | "public";
+      readonly cidr: string;
+      readonly availabilityZones: number | readonly string[];
+    }
   | {
       readonly mode: "existing";
       readonly vpcId: string;
