@@ -33,7 +33,10 @@ export interface ZoneQueue {
   readonly arn: string;
 }
 
-/** A job definition by its name. An execution that a deployment overtakes finds the newest revision; the one it began with is gone by then. */
+/**
+ * A job definition by its name. An execution that a deployment overtakes finds the newest revision; the one it began
+ * with is gone by then.
+ */
 export interface NamedJobDefinition {
   readonly name: string;
   /** Of all its revisions, for permissions. */
@@ -176,7 +179,10 @@ export class Compute extends Construct {
   }
 }
 
-/** Another try helps when the host was taken away, the worker was killed, or S3 or EC2 were out of order (75), and only then. */
+/**
+ * Another try helps when the host was taken away, the worker was killed, or S3 or EC2 were out of order (75), and only
+ * then.
+ */
 function retryStrategy(spot: boolean): CfnJobDefinition.RetryStrategyProperty {
   return {
     attempts: spot ? 5 : 3,

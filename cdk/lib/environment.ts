@@ -18,7 +18,10 @@ export interface EnvironmentProps {
   readonly tables?: Tables;
 }
 
-/** What each function reads from its environment; the same names stand in `domain::settings` and in the functions' own settings. */
+/**
+ * What each function reads from its environment; the same names stand in `domain::settings` and in the functions' own
+ * settings.
+ */
 export function environment(props: EnvironmentProps): Partial<Record<Binary, Record<string, string>>> {
   const { installation, storage } = props;
   const { settings, stack } = installation;

@@ -45,7 +45,8 @@ export function notify(
     status: [...status],
     ...detail,
   });
-  // The detail as a whole, which is JSON already: of single fields EventBridge makes text in which a quote in a cause could break the message.
+  // The detail as a whole, which is JSON already: of single fields EventBridge makes text in which a quote in a cause
+  // could break the message.
   const told = (summary: string): RuleTargetInput =>
     RuleTargetInput.fromObject({ summary, detail: EventField.fromPath("$.detail") });
   const eventPattern = (detail: Record<string, unknown>): object => ({

@@ -97,7 +97,10 @@ function statement(permission: Permission): PolicyStatement {
   });
 }
 
-/** Whether a resource is every one of its kind. Keys under a prefix of a bucket, and executions or log streams under one name, are not. */
+/**
+ * Whether a resource is every one of its kind. Keys under a prefix of a bucket, and executions or log streams under one
+ * name, are not.
+ */
 export function isWide(resource: string): boolean {
   return resource === "*" || EVERY.test(resource);
 }

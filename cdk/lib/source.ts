@@ -22,7 +22,9 @@ export function lambdaSources(): string {
   return LAMBDA_SOURCES.map((source) => FileSystem.fingerprint(join(projectRoot, source))).join(" ");
 }
 
-/** Changes when a Lambda would be compiled anew; equal for equal sources, so that a second synthesis compiles nothing. */
+/**
+ * Changes when a Lambda would be compiled anew; equal for equal sources, so that a second synthesis compiles nothing.
+ */
 export function lambdaFingerprint(sources: string, binary: string, architecture: string): string {
   return createHash("sha256").update(`${binary} ${architecture} ${sources}`).digest("hex");
 }

@@ -14,7 +14,9 @@ import { Construct } from "constructs";
 import type { Permission } from "./permission.js";
 import type { BucketSettings } from "./settings/index.js";
 
-/** Manifests, partition tables and small archives stay readable at once: what is below is not moved to an archive class. */
+/**
+ * Manifests, partition tables and small archives stay readable at once: what is below is not moved to an archive class.
+ */
 const ARCHIVE_ABOVE = Size.mebibytes(1);
 
 /** Longer than any attempt at a volume may take (a week): an upload that is still at work must not be cut off. */
@@ -84,7 +86,10 @@ export class Storage extends Construct {
     return patterns.map((pattern) => this.bucket.arnForObjects(pattern));
   }
 
-  /** Without it S3 says "denied" of an object that is not there, and nobody could tell an absent claim from a missing permission. */
+  /**
+   * Without it S3 says "denied" of an object that is not there, and nobody could tell an absent claim from a missing
+   * permission.
+   */
   get listing(): Permission {
     return { actions: ["s3:ListBucket"], resources: [this.bucket.bucketArn] };
   }

@@ -61,7 +61,10 @@ export class Triggers extends Construct {
   }
 }
 
-/** The events of a vault that say that a recovery point is ready. They overlap; an export that is there or under way is not made twice. */
+/**
+ * The events of a vault that say that a recovery point is ready. They overlap; an export that is there or under way is
+ * not made twice.
+ */
 function patterns(
   installation: Installation,
 ): Record<string, { readonly description: string; readonly pattern: EventPattern }> {

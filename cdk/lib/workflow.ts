@@ -104,7 +104,8 @@ export class Workflow extends Construct {
       tracingEnabled: true,
       logs: { destination: log, level: LogLevel.ALL, includeExecutionData: true },
     });
-    // cfn-lint knows neither OutputPath of a Succeed state nor a partition that is filled in; both are in the language's specification.
+    // cfn-lint knows neither OutputPath of a Succeed state nor a partition that is filled in; both are in the
+    // language's specification.
     (this.stateMachine.node.defaultChild as CfnResource).addMetadata("cfn-lint", {
       config: { ignore_checks: ["E3601"] },
     });

@@ -22,7 +22,8 @@ const REGIONS = [
 
 const account = word(/^[1-9][0-9]{11}$/);
 
-// `@partition@` and the like are filled in once the place is known: to make arbitraries of each place anew takes twenty times as long.
+// `@partition@` and the like are filled in once the place is known: to make arbitraries of each place anew takes twenty
+// times as long.
 
 /** Said by name, by ARN, or by both. */
 const vaultName = fc.constantFrom("Default", "cold", "aws/efs/automatic-backup-vault");
@@ -266,7 +267,10 @@ const rest: fc.Arbitrary<Context> = fc.record(
   { requiredKeys: [] },
 );
 
-/** A logs prefix is for a logs bucket, databases want two zones, and a live table proves nothing of a backup that is to go. */
+/**
+ * A logs prefix is for a logs bucket, databases want two zones, and a live table proves nothing of a backup that is to
+ * go.
+ */
 function fitting(context: Context): Context {
   const types = JSON.stringify(context.resourceTypes ?? "");
   return {
@@ -277,7 +281,9 @@ function fitting(context: Context): Context {
   };
 }
 
-/** Contexts that are good, with every key now and then, in the forms in which `cdk.json` and the command line give them. */
+/**
+ * Contexts that are good, with every key now and then, in the forms in which `cdk.json` and the command line give them.
+ */
 export const validContext: fc.Arbitrary<Context> = fc
   .tuple(place, vault, tagging, locked, deletion, rest)
   .map(([where, ...parts]) => placed(fitting(Object.assign({}, ...parts) as Context), where));

@@ -6,7 +6,10 @@ import { ALL_KEYS, SECTIONS } from "../lib/settings/schema.js";
 import { projectRoot } from "../lib/source.js";
 import { resources, template, type Resource } from "./template.js";
 
-/** What the documentation says, held against what it speaks of: the template, the failure kinds, the settings, its own arithmetic. */
+/**
+ * What the documentation says, held against what it speaks of: the template, the failure kinds, the settings, its own
+ * arithmetic.
+ */
 
 const read = (...path: readonly string[]): string => readFileSync(join(projectRoot, ...path), "utf8");
 const operations = read("docs", "operations.md");

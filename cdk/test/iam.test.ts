@@ -3,7 +3,10 @@ import { isWide } from "../lib/permission.js";
 import { managedPolicies, markdown, rows, text, type Row } from "./iam.js";
 import { resources, template } from "./template.js";
 
-/** Everything that widens permissions is on. A live table is no backup, and cannot be exported where backups are deleted. */
+/**
+ * Everything that widens permissions is on. A live table is no backup, and cannot be exported where backups are
+ * deleted.
+ */
 const WIDEST = {
   resourceTypes: ["EBS", "EC2", "RDS", "Aurora", "DynamoDB"],
   database: { parquet: true },
@@ -17,7 +20,9 @@ const table = rows(template(WIDEST));
 /** Where a delete is narrowed by a prefix of our own bucket, there are no tags. */
 const BY_PREFIX = new Set(["s3:DeleteObject", "s3:AbortMultipartUpload"]);
 
-/** What DynamoDB and Systems Manager restore and keep for us has a name that nothing else has, and tags only afterwards. */
+/**
+ * What DynamoDB and Systems Manager restore and keep for us has a name that nothing else has, and tags only afterwards.
+ */
 const OF_OURS = /:(?:table\/exp-\*-table|parameter\/backup-export\/exp-\*)$/;
 
 /** Given to RDS for what it exports itself: it demands these actions in these words. */
@@ -58,8 +63,8 @@ describe("permissions", () => {
         row.role !== OF_RDS &&
         row.condition === "",
     );
-    // What instances are made of, and a snapshot that is read. RDS can narrow the end of a task by nothing. AWS Backup's own call on a recovery
-    // point, which carries no tag of ours. The reasons are in the table.
+    // What instances are made of, and a snapshot that is read. RDS can narrow the end of a task by nothing. AWS
+    // Backup's own call on a recovery point, which carries no tag of ours. The reasons are in the table.
     expect([
       ...new Set(unconditional.map((row) => `${row.action} ${row.why === "" ? "unexplained" : "explained"}`)),
     ]).toEqual([

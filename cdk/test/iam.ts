@@ -92,7 +92,10 @@ function list(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** An intrinsic as a person would write it. Logical ids lose their hash, so that a renamed neighbour changes nothing here. */
+/**
+ * An intrinsic as a person would write it. Logical ids lose their hash, so that a renamed neighbour changes nothing
+ * here.
+ */
 export function text(value: unknown): string {
   if (typeof value === "string") {
     return value;

@@ -5,7 +5,10 @@ import { readingAndWriting, temporaryTables, USING, type Tables } from "../table
 import { THROUGH_BACKUP } from "./database.js";
 import type { Grants } from "./grants.js";
 
-/** Tables, of DynamoDB backups: restored to tables of our own, which DynamoDB exports and the cleanup deletes. Or live ones, where that is wanted. */
+/**
+ * Tables, of DynamoDB backups: restored to tables of our own, which DynamoDB exports and the cleanup deletes. Or live
+ * ones, where that is wanted.
+ */
 export function tableGrants(installation: Installation, tables: Tables, storage: Storage): Grants {
   const table = (name: string): string => installation.arn("dynamodb", "table", name);
   const temporary = temporaryTables(installation);

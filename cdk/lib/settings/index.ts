@@ -1,8 +1,8 @@
 /**
  * Reads `cdk.json`: from whatever a person wrote to {@link Settings}, or to everything that is wrong with it.
  *
- * First each value by itself ({@link SCHEMA}), then what must fit together ({@link contradictions}). The second is asked of
- * what the first found good, so that all problems are told at once and none twice.
+ * First each value by itself ({@link SCHEMA}), then what must fit together ({@link contradictions}). The second is
+ * asked of what the first found good, so that all problems are told at once and none twice.
  */
 import type { z } from "zod";
 import { settingsOf } from "./complete.js";

@@ -1,6 +1,9 @@
 import { keyOf } from "./problem.js";
 
-/** What the CDK itself keeps in the context: flags, look-ups of its providers, notes of its command line. None of them is a setting. */
+/**
+ * What the CDK itself keeps in the context: flags, look-ups of its providers, notes of its command line. None of them
+ * is a setting.
+ */
 const OF_THE_CDK: readonly RegExp[] = [
   /^@aws-cdk[\w-]*\//,
   /^aws:/,

@@ -19,7 +19,9 @@ const RESERVED = 5;
 /** Interface endpoints in every subnet, and one spare for the next. */
 const ENDPOINTS = 8;
 
-/** Restored databases in a subnet at once, the endpoint of Systems Manager, and the address that RDS wants to find free. */
+/**
+ * Restored databases in a subnet at once, the endpoint of Systems Manager, and the address that RDS wants to find free.
+ */
 const DATABASES = 10;
 
 /** What RDS wants of a subnet group. */

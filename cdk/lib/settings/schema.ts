@@ -23,7 +23,9 @@ import {
 export const RESOURCE_TYPES = ["EBS", "EC2", "RDS", "Aurora", "DynamoDB"] as const;
 export type ResourceType = (typeof RESOURCE_TYPES)[number];
 
-/** Databases and tables cost more to export than disks, and databases need two zones: they are for who asks for them. */
+/**
+ * Databases and tables cost more to export than disks, and databases need two zones: they are for who asks for them.
+ */
 const DEFAULT_RESOURCE_TYPES: readonly ResourceType[] = ["EBS", "EC2"];
 
 /** Types that it knows, and that are not exported. */

@@ -18,7 +18,9 @@ function tagKeyProblem(key: string): string | undefined {
   return undefined;
 }
 
-const TAG_KEY_REMEDY = `tag keys have 1 to ${MOST_TAG_KEY_CHARACTERS} letters, digits, spaces and _ . : / = + - @, and begin neither with ${ofLambdas.reserved.map(quoted).join(" nor with ")}`;
+const TAG_KEY_REMEDY =
+  `tag keys have 1 to ${MOST_TAG_KEY_CHARACTERS} letters, digits, spaces and _ . : / = + - @, ` +
+  `and begin neither with ${ofLambdas.reserved.map(quoted).join(" nor with ")}`;
 
 /** A tag key of the user's. */
 export const tagKey = (): Value<string> =>

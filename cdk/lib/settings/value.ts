@@ -58,7 +58,10 @@ export function wholeNumber(given: unknown): number | undefined {
   return typeof read === "number" && Number.isSafeInteger(read) ? read : undefined;
 }
 
-/** Nothing but true and false: of "no" nobody would know whether it was meant to turn deletion off or was text that turns it on. */
+/**
+ * Nothing but true and false: of "no" nobody would know whether it was meant to turn deletion off or was text that
+ * turns it on.
+ */
 export const boolean = (): Value<boolean> =>
   value((given, refuse): boolean => {
     const read = typeof given === "string" ? given.trim().toLowerCase() : given;
