@@ -1,15 +1,13 @@
-import { AssetHashType, Duration } from "aws-cdk-lib";
+import { Duration } from "aws-cdk-lib";
 import { ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import { Architecture, LoggingFormat, Tracing, type IFunction } from "aws-cdk-lib/aws-lambda";
-import { RustFunction } from "cargo-lambda-cdk";
+import { Architecture, Function, LoggingFormat, Runtime, Tracing, type IFunction } from "aws-cdk-lib/aws-lambda";
 import { Construct } from "constructs";
-import { join } from "node:path";
 import { BINARIES, DESCRIPTIONS, type Binary } from "./binaries.js";
 import { environment, type EnvironmentProps } from "./environment.js";
 import { all, type Grants } from "./grants/index.js";
 import { logGroup } from "./log.js";
 import { acknowledge, describing, explain, role, type Permission } from "./permission.js";
-import { lambdaFingerprint, lambdaSources, projectRoot } from "./source.js";
+import { Programs } from "./programs.js";
 
 export interface FunctionsProps extends EnvironmentProps {
   readonly grants: readonly Grants[];
@@ -21,13 +19,13 @@ export class Functions extends Construct {
 
   constructor(scope: Construct, id: string, props: FunctionsProps) {
     super(scope, id);
-    const sources = lambdaSources();
+    const programs = new Programs(props.installation.settings.compute.architecture);
     const environments = environment(props);
     const permitted = permissions(props);
     this.functions = new Map(
       BINARIES.map((binary) => [
         binary,
-        this.add(binary, sources, props, environments[binary] ?? {}, permitted[binary]),
+        this.add(binary, programs, props, environments[binary] ?? {}, permitted[binary]),
       ]),
     );
   }
@@ -42,7 +40,7 @@ export class Functions extends Construct {
 
   private add(
     binary: Binary,
-    sources: string,
+    programs: Programs,
     props: FunctionsProps,
     variables: Record<string, string>,
     permitted: readonly Permission[],
@@ -62,16 +60,11 @@ export class Functions extends Construct {
     acknowledge(functionRole, "*", tracing);
     // Nobody waits for these two: Lambda itself tries them again.
     const isAsynchronous = binary === "reaper" || binary === "reconciler";
-    return new RustFunction(this, binary, {
-      manifestPath: join(projectRoot, "lambdas", "Cargo.toml"),
-      binaryName: binary,
+    return new Function(this, binary, {
+      runtime: Runtime.PROVIDED_AL2023,
+      handler: "bootstrap",
+      code: programs.code(binary),
       architecture: architecture === "arm64" ? Architecture.ARM_64 : Architecture.X86_64,
-      bundling: {
-        profile: "lambda",
-        cargoLambdaFlags: ["--locked"],
-        assetHashType: AssetHashType.CUSTOM,
-        assetHash: lambdaFingerprint(sources, binary, architecture),
-      },
       description: DESCRIPTIONS[binary],
       role: functionRole,
       environment: variables,
