@@ -76,7 +76,10 @@ export class Catalog extends Construct {
     const { installation, storage } = props;
     const database = new CfnDatabase(this, "Database", {
       catalogId: installation.stack.account,
-      databaseInput: { name: installation.databaseName, description: "What was exported from AWS Backup, and every file in it" },
+      databaseInput: {
+        name: installation.databaseName,
+        description: "What was exported from AWS Backup, and every file in it",
+      },
     });
     const table = (name: string, description: string, columns: Columns, format: Format): CfnTable => {
       const made = new CfnTable(this, name, {
@@ -119,7 +122,13 @@ export class Catalog extends Construct {
       },
     });
     for (const { id, name, description, query } of QUERIES) {
-      const made = new CfnNamedQuery(this, id, { database: installation.databaseName, workGroup: installation.name, name, description, queryString: query });
+      const made = new CfnNamedQuery(this, id, {
+        database: installation.databaseName,
+        workGroup: installation.name,
+        name,
+        description,
+        queryString: query,
+      });
       made.addResourceDependency(workgroup);
     }
   }

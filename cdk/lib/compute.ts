@@ -1,6 +1,12 @@
 import { Duration, Stack } from "aws-cdk-lib";
 import { CfnComputeEnvironment, CfnJobDefinition, CfnJobQueue } from "aws-cdk-lib/aws-batch";
-import { BlockDeviceVolume, CfnLaunchTemplate, EbsDeviceVolumeType, LaunchTemplate, LaunchTemplateHttpTokens } from "aws-cdk-lib/aws-ec2";
+import {
+  BlockDeviceVolume,
+  CfnLaunchTemplate,
+  EbsDeviceVolumeType,
+  LaunchTemplate,
+  LaunchTemplateHttpTokens,
+} from "aws-cdk-lib/aws-ec2";
 import { DockerImageAsset, Platform } from "aws-cdk-lib/aws-ecr-assets";
 import { CfnInstanceProfile, ServicePrincipal, type Role } from "aws-cdk-lib/aws-iam";
 import type { ILogGroup } from "aws-cdk-lib/aws-logs";
@@ -27,7 +33,10 @@ export interface ZoneQueue {
   readonly arn: string;
 }
 
-/** A job definition by its name. An execution that a deployment overtakes finds the newest revision; the one it began with is gone by then. */
+/**
+ * A job definition by its name. An execution that a deployment overtakes finds the newest revision; the one it began
+ * with is gone by then.
+ */
 export interface NamedJobDefinition {
   readonly name: string;
   /** Of all its revisions, for permissions. */
@@ -59,7 +68,17 @@ export class Compute extends Construct {
     if (compute.workerImage !== undefined) {
       // Other registries than ECR ask for no permission of ours.
       const at = ecrAddress(compute.workerImage);
-      const pull = at ? [Stack.of(this).formatArn({ service: "ecr", account: at.account, region: at.region, resource: "repository", resourceName: at.repository })] : [];
+      const pull = at
+        ? [
+            Stack.of(this).formatArn({
+              service: "ecr",
+              account: at.account,
+              region: at.region,
+              resource: "repository",
+              resourceName: at.repository,
+            }),
+          ]
+        : [];
       return { uri: compute.workerImage, pull };
     }
     const asset = new DockerImageAsset(this, "Image", {
@@ -82,7 +101,10 @@ export class Compute extends Construct {
         computeEnvironment: environment.attrComputeEnvironmentArn,
       })),
       // A job that no host can ever hold would wait for the state machine's timeout, which is days.
-      jobStateTimeLimitActions: ["MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE", "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"].map((reason) => ({
+      jobStateTimeLimitActions: [
+        "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+        "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+      ].map((reason) => ({
         action: "CANCEL",
         maxTimeSeconds: Duration.minutes(30).toSeconds(),
         reason,
@@ -157,7 +179,10 @@ export class Compute extends Construct {
   }
 }
 
-/** Another try helps when the host was taken away, the worker was killed, or S3 or EC2 were out of order (75), and only then. */
+/**
+ * Another try helps when the host was taken away, the worker was killed, or S3 or EC2 were out of order (75), and only
+ * then.
+ */
 function retryStrategy(spot: boolean): CfnJobDefinition.RetryStrategyProperty {
   return {
     attempts: spot ? 5 : 3,
@@ -187,11 +212,21 @@ class Hosts extends Construct {
       blockDevices: [
         {
           deviceName: "/dev/xvda",
-          volume: BlockDeviceVolume.ebs(compute.rootDiskGib, { encrypted: true, volumeType: EbsDeviceVolumeType.GP3, deleteOnTermination: true }),
+          volume: BlockDeviceVolume.ebs(compute.rootDiskGib, {
+            encrypted: true,
+            volumeType: EbsDeviceVolumeType.GP3,
+            deleteOnTermination: true,
+          }),
         },
       ],
     });
-    const hostRole = role(this, "Role", new ServicePrincipal("ec2.amazonaws.com"), "Hosts of the worker: the ECS agent, and images and logs of containers", hostPermissions(props, pull));
+    const hostRole = role(
+      this,
+      "Role",
+      new ServicePrincipal("ec2.amazonaws.com"),
+      "Hosts of the worker: the ECS agent, and images and logs of containers",
+      hostPermissions(props, pull),
+    );
     this.profile = new CfnInstanceProfile(this, "Profile", { roles: [hostRole.roleName] });
   }
 
@@ -217,7 +252,11 @@ class Hosts extends Construct {
         ec2Configuration: [{ imageType: "ECS_AL2023" }],
         launchTemplate: { launchTemplateId: template.ref, version: template.attrLatestVersionNumber },
         updateToLatestImageVersion: true,
-        tags: { ...installation.settings.tags, Name: `${installation.name}-worker`, [INSTALLATION_TAG]: installation.name },
+        tags: {
+          ...installation.settings.tags,
+          Name: `${installation.name}-worker`,
+          [INSTALLATION_TAG]: installation.name,
+        },
       },
     });
   }
@@ -225,7 +264,15 @@ class Hosts extends Construct {
 
 function hostPermissions(props: ComputeProps, pull: readonly string[]): Permission[] {
   const { installation, log } = props;
-  const cluster = { actions: ["ecs:RegisterContainerInstance", "ecs:DeregisterContainerInstance", "ecs:SubmitAttachmentStateChanges", "ecs:SubmitContainerStateChange", "ecs:SubmitTaskStateChange"] };
+  const cluster = {
+    actions: [
+      "ecs:RegisterContainerInstance",
+      "ecs:DeregisterContainerInstance",
+      "ecs:SubmitAttachmentStateChanges",
+      "ecs:SubmitContainerStateChange",
+      "ecs:SubmitTaskStateChange",
+    ],
+  };
   const why = "Batch names its ECS clusters itself: the environment's name, Batch, and something random";
   return [
     { ...cluster, resources: [installation.arn("ecs", "cluster", "*Batch*")], why },
@@ -234,12 +281,26 @@ function hostPermissions(props: ComputeProps, pull: readonly string[]): Permissi
       resources: [installation.arn("ecs", "container-instance", "*Batch*/*")],
       why,
     },
-    { actions: ["ecs:DiscoverPollEndpoint", "ecr:GetAuthorizationToken"], resources: ["*"], why: "the service has no resource-level permission for it" },
-    ...(pull.length > 0 ? [{ actions: ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"], resources: pull }] : []),
+    {
+      actions: ["ecs:DiscoverPollEndpoint", "ecr:GetAuthorizationToken"],
+      resources: ["*"],
+      why: "the service has no resource-level permission for it",
+    },
+    ...(pull.length > 0
+      ? [
+          {
+            actions: ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
+            resources: pull,
+          },
+        ]
+      : []),
     {
       // The agent may tag itself in the call by which it joins its cluster.
       actions: ["ecs:TagResource"],
-      resources: [installation.arn("ecs", "cluster", "*Batch*"), installation.arn("ecs", "container-instance", "*Batch*/*")],
+      resources: [
+        installation.arn("ecs", "cluster", "*Batch*"),
+        installation.arn("ecs", "container-instance", "*Batch*/*"),
+      ],
       conditions: { StringEquals: { "ecs:CreateAction": "RegisterContainerInstance" } },
     },
     { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [log.logGroupArn] },

@@ -57,10 +57,16 @@ export class Databases extends Construct {
   }
 
   private exportRole(installation: Installation, storage: Storage, key: IKey): Role {
-    const principal = new ServicePrincipal("export.rds.amazonaws.com", { conditions: { StringEquals: { "aws:SourceAccount": installation.stack.account } } });
+    const principal = new ServicePrincipal("export.rds.amazonaws.com", {
+      conditions: { StringEquals: { "aws:SourceAccount": installation.stack.account } },
+    });
     const why = "RDS demands these actions of the role, in these words; they reach what it exports and nothing else";
     const made = role(this, "ExportRole", principal, "RDS, while it exports a snapshot", [
-      { actions: ["s3:PutObject*", "s3:GetObject*", "s3:DeleteObject*"], resources: storage.objects("data/rds/*", "data/aurora/*"), why },
+      {
+        actions: ["s3:PutObject*", "s3:GetObject*", "s3:DeleteObject*"],
+        resources: storage.objects("data/rds/*", "data/aurora/*"),
+        why,
+      },
       { actions: ["s3:ListBucket", "s3:GetBucketLocation"], resources: [storage.bucket.bucketArn] },
       { actions: ["kms:DescribeKey", "kms:Decrypt", "kms:GenerateDataKey"], resources: [key.keyArn] },
     ]);

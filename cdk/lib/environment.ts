@@ -1,18 +1,40 @@
 import { Fn } from "aws-cdk-lib";
+import type { Binary } from "./binaries.js";
 import type { Compute } from "./compute.js";
-import type { Binary, FunctionsProps } from "./functions.js";
+import type { Databases } from "./databases.js";
 import type { Installation } from "./installation.js";
 import type { Settings } from "./settings/index.js";
+import type { Storage } from "./storage.js";
+import type { Tables } from "./tables.js";
 
-/** What each function reads from its environment; the same names stand in `domain::settings` and in the functions' own settings. */
-export function environment(props: FunctionsProps): Partial<Record<Binary, Record<string, string>>> {
+/** What the variables tell of. */
+export interface EnvironmentProps {
+  readonly installation: Installation;
+  readonly storage: Storage;
+  readonly compute: Compute;
+  /** Where databases are exported. */
+  readonly databases?: Databases;
+  /** Where tables are. */
+  readonly tables?: Tables;
+}
+
+/**
+ * What each function reads from its environment; the same names stand in `domain::settings` and in the functions' own
+ * settings.
+ */
+export function environment(props: EnvironmentProps): Partial<Record<Binary, Record<string, string>>> {
   const { installation, storage } = props;
   const { settings, stack } = installation;
   const resourceTypes = JSON.stringify(settings.resourceTypes);
   const bucket = { EXPORT_BUCKET: storage.bucket.bucketName, EXPORT_BUCKET_OWNER: stack.account };
   return {
     plan: { ...bucket, ...planning(props, settings) },
-    reaper: { ...bucket, STATE_MACHINE_ARN: installation.stateMachineArn, RESOURCE_TYPES: resourceTypes, DATABASE_PARAMETER_PATH: parameterPath(installation) },
+    reaper: {
+      ...bucket,
+      STATE_MACHINE_ARN: installation.stateMachineArn,
+      RESOURCE_TYPES: resourceTypes,
+      DATABASE_PARAMETER_PATH: parameterPath(installation),
+    },
     reconciler: {
       ...bucket,
       STATE_MACHINE_ARN: installation.stateMachineArn,
@@ -25,7 +47,7 @@ export function environment(props: FunctionsProps): Partial<Record<Binary, Recor
   };
 }
 
-function planning(props: FunctionsProps, settings: Settings): Record<string, string> {
+function planning(props: EnvironmentProps, settings: Settings): Record<string, string> {
   const { compute } = props;
   const { restore, deletion, compression } = settings;
   return {
@@ -54,7 +76,10 @@ function planning(props: FunctionsProps, settings: Settings): Record<string, str
   };
 }
 
-function databaseVariables({ installation, databases }: FunctionsProps, { database }: Settings): Record<string, string> {
+function databaseVariables(
+  { installation, databases }: EnvironmentProps,
+  { database }: Settings,
+): Record<string, string> {
   return {
     DATABASE_METHOD: database.method,
     DATABASE_INSTANCE_CLASSES: database.instanceClasses === undefined ? "" : JSON.stringify(database.instanceClasses),
@@ -74,7 +99,9 @@ function parameterPath(installation: Installation): string {
 
 /** A JSON object of zones and queue ARNs. Zones may be known at deployment only, so it is joined from pieces. */
 function queuesByZone(compute: Compute): string {
-  const pairs = compute.queues.map(({ availabilityZone, arn }) => Fn.join("", ['"', availabilityZone, '":"', arn, '"']));
+  const pairs = compute.queues.map(({ availabilityZone, arn }) =>
+    Fn.join("", ['"', availabilityZone, '":"', arn, '"']),
+  );
   return Fn.join("", ["{", Fn.join(",", pairs), "}"]);
 }
 

@@ -1,33 +1,16 @@
-import { AssetHashType, Duration } from "aws-cdk-lib";
+import { Duration } from "aws-cdk-lib";
 import { ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import { Architecture, LoggingFormat, Tracing, type IFunction } from "aws-cdk-lib/aws-lambda";
-import { RustFunction } from "cargo-lambda-cdk";
+import { Architecture, Function, LoggingFormat, Runtime, Tracing, type IFunction } from "aws-cdk-lib/aws-lambda";
 import { Construct } from "constructs";
-import { join } from "node:path";
-import type { Compute } from "./compute.js";
-import type { Databases } from "./databases.js";
-import { environment } from "./environment.js";
+import { BINARIES, DESCRIPTIONS, type Binary } from "./binaries.js";
+import { environment, type EnvironmentProps } from "./environment.js";
 import { all, type Grants } from "./grants/index.js";
-import type { Installation } from "./installation.js";
 import { logGroup } from "./log.js";
 import { acknowledge, describing, explain, role, type Permission } from "./permission.js";
-import { lambdaFingerprint, lambdaSources, projectRoot } from "./source.js";
-import type { Storage } from "./storage.js";
-import type { Tables } from "./tables.js";
+import { Programs } from "./programs.js";
 
-/** The binaries of the package `lambdas`. */
-export const BINARIES = ["plan", "start-restore", "check-restore", "delete-recovery-point", "cleanup", "conclude", "reaper", "reconciler"] as const;
-export type Binary = (typeof BINARIES)[number];
-
-export interface FunctionsProps {
-  readonly installation: Installation;
-  readonly storage: Storage;
-  readonly compute: Compute;
+export interface FunctionsProps extends EnvironmentProps {
   readonly grants: readonly Grants[];
-  /** Where databases are exported. */
-  readonly databases?: Databases;
-  /** Where tables are. */
-  readonly tables?: Tables;
 }
 
 /** The Lambdas: a role each, and what they read from the environment. */
@@ -36,10 +19,15 @@ export class Functions extends Construct {
 
   constructor(scope: Construct, id: string, props: FunctionsProps) {
     super(scope, id);
-    const sources = lambdaSources();
+    const programs = new Programs(props.installation.settings.compute.architecture);
     const environments = environment(props);
     const permitted = permissions(props);
-    this.functions = new Map(BINARIES.map((binary) => [binary, this.add(binary, sources, props, environments[binary] ?? {}, permitted[binary])]));
+    this.functions = new Map(
+      BINARIES.map((binary) => [
+        binary,
+        this.add(binary, programs, props, environments[binary] ?? {}, permitted[binary]),
+      ]),
+    );
   }
 
   get(binary: Binary): IFunction {
@@ -50,29 +38,33 @@ export class Functions extends Construct {
     return found;
   }
 
-  private add(binary: Binary, sources: string, props: FunctionsProps, variables: Record<string, string>, permitted: readonly Permission[]): IFunction {
+  private add(
+    binary: Binary,
+    programs: Programs,
+    props: FunctionsProps,
+    variables: Record<string, string>,
+    permitted: readonly Permission[],
+  ): IFunction {
     const { installation } = props;
     const { architecture } = installation.settings.compute;
     const log = logGroup(this, `${binary}-log`, installation.settings.monitoring);
-    const functionRole = role(this, `${binary}-role`, new ServicePrincipal("lambda.amazonaws.com"), `The ${binary} function`, [
-      { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [log.logGroupArn] },
-      ...permitted,
-    ]);
+    const functionRole = role(
+      this,
+      `${binary}-role`,
+      new ServicePrincipal("lambda.amazonaws.com"),
+      `The ${binary} function`,
+      [{ actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [log.logGroupArn] }, ...permitted],
+    );
     const tracing = "X-Ray has no resource-level permission for it";
     explain(functionRole, { "xray:PutTraceSegments": tracing, "xray:PutTelemetryRecords": tracing });
     acknowledge(functionRole, "*", tracing);
     // Nobody waits for these two: Lambda itself tries them again.
     const isAsynchronous = binary === "reaper" || binary === "reconciler";
-    return new RustFunction(this, binary, {
-      manifestPath: join(projectRoot, "lambdas", "Cargo.toml"),
-      binaryName: binary,
+    return new Function(this, binary, {
+      runtime: Runtime.PROVIDED_AL2023,
+      handler: "bootstrap",
+      code: programs.code(binary),
       architecture: architecture === "arm64" ? Architecture.ARM_64 : Architecture.X86_64,
-      bundling: {
-        profile: "lambda",
-        cargoLambdaFlags: ["--locked"],
-        assetHashType: AssetHashType.CUSTOM,
-        assetHash: lambdaFingerprint(sources, binary, architecture),
-      },
       description: DESCRIPTIONS[binary],
       role: functionRole,
       environment: variables,
@@ -87,17 +79,6 @@ export class Functions extends Construct {
     });
   }
 }
-
-const DESCRIPTIONS: Readonly<Record<Binary, string>> = {
-  plan: "Decides what an export consists of and claims it",
-  "start-restore": "Starts to make what the worker reads: a volume, a database, an export of AWS's own",
-  "check-restore": "Looks how far that is, and takes the next step",
-  "delete-recovery-point": "Deletes a recovery point whose export was verified",
-  cleanup: "Removes what an execution created",
-  conclude: "Enters the export in the catalog and tells how the execution ended",
-  reaper: "Cleans up after executions that could not do it themselves",
-  reconciler: "Starts exports of recovery points that have none",
-};
 
 function permissions(props: FunctionsProps): Record<Binary, readonly Permission[]> {
   const { installation, storage, grants } = props;
@@ -117,11 +98,18 @@ function permissions(props: FunctionsProps): Record<Binary, readonly Permission[
     { actions: ["s3:ListBucketMultipartUploads"], resources: [storage.bucket.bucketArn] },
     // Objects are deleted only as they were listed (If-Match), for which S3 asks for reading them.
     { actions: ["s3:GetObject"], resources: storage.objects("claims/*", "data/*", "catalog/files/*") },
-    { actions: ["s3:DeleteObject", "s3:AbortMultipartUpload"], resources: storage.objects("data/*", "catalog/files/*") },
+    {
+      actions: ["s3:DeleteObject", "s3:AbortMultipartUpload"],
+      resources: storage.objects("data/*", "catalog/files/*"),
+    },
     { actions: ["s3:DeleteObject"], resources: storage.objects("claims/*") },
     storage.decryption,
     describing("batch:ListJobs", "batch:DescribeJobQueues"),
-    { actions: ["batch:TerminateJob"], resources: [installation.arn("batch", "job", "*")], conditions: installation.createdJobs },
+    {
+      actions: ["batch:TerminateJob"],
+      resources: [installation.arn("batch", "job", "*")],
+      conditions: installation.createdJobs,
+    },
     ...all(grants, "cleanup"),
   ];
   return {
@@ -168,7 +156,10 @@ function deleting({ installation, grants, tables }: FunctionsProps): Permission[
     {
       actions: ["backup:DeleteRecoveryPoint"],
       // DynamoDB's own backups aside, tables are the only ones of ours that lie in AWS Backup's own storage.
-      resources: [...all(grants, "recoveryPoints"), ...(tables ? [installation.arn("backup", "recovery-point", "*")] : [])],
+      resources: [
+        ...all(grants, "recoveryPoints"),
+        ...(tables ? [installation.arn("backup", "recovery-point", "*")] : []),
+      ],
       ...(tag !== undefined && { conditions: { StringEquals: { [`aws:ResourceTag/${tag}`]: "true" } } }),
       why: "recovery points have no name in common: the function deletes the one that its plan names, after every manifest was found",
     },

@@ -1,16 +1,14 @@
 import { ArnFormat, Stack } from "aws-cdk-lib";
+import tags from "../../domain/golden/tags.json" with { type: "json" };
 import type { Conditions, Permission } from "./permission.js";
 import type { Settings } from "./settings/index.js";
 
-/** On every volume and job that an export creates, from the call that creates it. The same names stand in `domain::tag`. */
-export const EXPORT_ID_TAG = "backup-export:export-id";
+/** On every volume and job that an export creates, from the call that creates it: of `domain::tag`. */
+export const EXPORT_ID_TAG = tags.exportId;
 /** The ARN of the execution that created it. */
-export const EXECUTION_TAG = "backup-export:execution";
+export const EXECUTION_TAG = tags.execution;
 /** On the hosts of the worker: the name of the installation. */
 export const INSTALLATION_TAG = "backup-export:installation";
-
-/** The namespace of the metrics that the Lambdas write. */
-export const METRICS = "BackupExport";
 
 /** The names of one installation, and the ARNs that follow from names alone. */
 export class Installation {
@@ -39,7 +37,10 @@ export class Installation {
   }
 
   get vaultArn(): string {
-    return this.settings.vault.arn ?? this.arn("backup", "backup-vault", this.settings.vault.name, ArnFormat.COLON_RESOURCE_NAME);
+    return (
+      this.settings.vault.arn ??
+      this.arn("backup", "backup-vault", this.settings.vault.name, ArnFormat.COLON_RESOURCE_NAME)
+    );
   }
 
   get exportsDatabases(): boolean {
@@ -81,7 +82,12 @@ export class Installation {
 
   /** Calls that put the tags on jobs. */
   get creatingJobs(): Conditions {
-    return { StringLike: { [`aws:RequestTag/${EXECUTION_TAG}`]: this.executionArns, [`aws:RequestTag/${EXPORT_ID_TAG}`]: "exp-*" } };
+    return {
+      StringLike: {
+        [`aws:RequestTag/${EXECUTION_TAG}`]: this.executionArns,
+        [`aws:RequestTag/${EXPORT_ID_TAG}`]: "exp-*",
+      },
+    };
   }
 
   /** Hosts of the worker of this installation. */
@@ -100,7 +106,13 @@ export class Installation {
     return [
       ...(others.length > 0 ? [{ actions: others, resources: keys, conditions: { StringEquals: through } }] : []),
       ...(grants.length > 0
-        ? [{ actions: grants, resources: keys, conditions: { StringEquals: through, Bool: { "kms:GrantIsForAWSResource": "true" } } }]
+        ? [
+            {
+              actions: grants,
+              resources: keys,
+              conditions: { StringEquals: through, Bool: { "kms:GrantIsForAWSResource": "true" } },
+            },
+          ]
         : []),
     ];
   }

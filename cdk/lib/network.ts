@@ -53,7 +53,8 @@ export class Network extends Construct {
   constructor(scope: Construct, id: string, props: NetworkProps) {
     super(scope, id);
     const { network: settings } = props.installation.settings;
-    const vpc = settings.mode === "existing" ? this.imported(settings) : this.created(settings.mode, settings.cidr, props);
+    const vpc =
+      settings.mode === "existing" ? this.imported(settings) : this.created(settings.mode, settings.cidr, props);
     this.subnets =
       settings.mode === "existing"
         ? settings.subnets
@@ -71,7 +72,10 @@ export class Network extends Construct {
 
   /** Its subnets are known by their ids alone, and nothing but the security group asks for it. */
   private imported(settings: Extract<NetworkSettings, { mode: "existing" }>): IVpc {
-    return Vpc.fromVpcAttributes(this, "Vpc", { vpcId: settings.vpcId, availabilityZones: settings.subnets.map((subnet) => subnet.availabilityZone) });
+    return Vpc.fromVpcAttributes(this, "Vpc", {
+      vpcId: settings.vpcId,
+      availabilityZones: settings.subnets.map((subnet) => subnet.availabilityZone),
+    });
   }
 
   private created(mode: "endpoints" | "nat" | "public", cidr: string, props: NetworkProps): IVpc {
@@ -91,7 +95,10 @@ export class Network extends Construct {
       restrictDefaultSecurityGroup: false,
     });
     for (const subnet of [...vpc.publicSubnets, ...vpc.privateSubnets, ...vpc.isolatedSubnets]) {
-      Validations.of(subnet).acknowledge({ id: "CloudFormation-Validate::W3010", reason: "Zones stand in the template only where the user named them" });
+      Validations.of(subnet).acknowledge({
+        id: "CloudFormation-Validate::W3010",
+        reason: "Zones stand in the template only where the user named them",
+      });
     }
     vpc.addFlowLog("Rejected", {
       destination: FlowLogDestination.toCloudWatchLogs(props.flowLog()),
@@ -150,7 +157,11 @@ export class Network extends Construct {
   }
 
   private addServices(vpc: Vpc, installation: Installation): void {
-    const group = new SecurityGroup(this, "Endpoints", { vpc, description: "Endpoints of AWS services: HTTPS from the network", allowAllOutbound: false });
+    const group = new SecurityGroup(this, "Endpoints", {
+      vpc,
+      description: "Endpoints of AWS services: HTTPS from the network",
+      allowAllOutbound: false,
+    });
     group.addIngressRule(Peer.ipv4(vpc.vpcCidrBlock), Port.tcp(443), "Hosts of the worker");
     Validations.of(group).acknowledge({
       id: "AwsSolutions-EC23",

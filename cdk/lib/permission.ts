@@ -23,16 +23,34 @@ export const WHY = "backup-export:why";
  *
  * Permissions are an inline policy, one statement each, in this order: reviewers see them as they are written here.
  */
-export function role(scope: Construct, id: string, principal: IPrincipal, description: string, permissions: readonly Permission[]): Role {
+export function role(
+  scope: Construct,
+  id: string,
+  principal: IPrincipal,
+  description: string,
+  permissions: readonly Permission[],
+): Role {
   const made = new Role(scope, id, {
     assumedBy: principal,
     description,
     inlinePolicies: { permissions: new PolicyDocument({ minimize: false, statements: permissions.map(statement) }) },
   });
-  explain(made, Object.fromEntries(permissions.flatMap((each) => (each.why ? each.actions.map((action) => [action, each.why ?? ""]) : []))));
+  explain(
+    made,
+    Object.fromEntries(
+      permissions.flatMap((each) => (each.why ? each.actions.map((action) => [action, each.why ?? ""]) : [])),
+    ),
+  );
   for (const permission of permissions) {
     for (const resource of permission.resources) {
-      acknowledge(made, resource, permission.why ?? (permission.conditions ? "narrowed by conditions on tags or keys" : "keys, streams or executions under one name of our own"));
+      acknowledge(
+        made,
+        resource,
+        permission.why ??
+          (permission.conditions
+            ? "narrowed by conditions on tags or keys"
+            : "keys, streams or executions under one name of our own"),
+      );
     }
   }
   return made;
@@ -67,7 +85,9 @@ export function acknowledge(scope: Construct, resource: string, reason: string):
 function statement(permission: Permission): PolicyStatement {
   const wide = permission.resources.filter(isWide);
   if (wide.length > 0 && !permission.conditions && !permission.why) {
-    throw new Error(`${permission.actions.join(", ")} on ${wide.join(", ")}: write down why, or narrow it by a condition`);
+    throw new Error(
+      `${permission.actions.join(", ")} on ${wide.join(", ")}: write down why, or narrow it by a condition`,
+    );
   }
   return new PolicyStatement({
     effect: Effect.ALLOW,
@@ -77,7 +97,10 @@ function statement(permission: Permission): PolicyStatement {
   });
 }
 
-/** Whether a resource is every one of its kind. Keys under a prefix of a bucket, and executions or log streams under one name, are not. */
+/**
+ * Whether a resource is every one of its kind. Keys under a prefix of a bucket, and executions or log streams under one
+ * name, are not.
+ */
 export function isWide(resource: string): boolean {
   return resource === "*" || EVERY.test(resource);
 }

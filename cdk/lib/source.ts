@@ -8,14 +8,23 @@ import { FileSystem } from "aws-cdk-lib";
 export const projectRoot = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
 /** What the Lambdas are compiled from. A change elsewhere changes none of them. */
-const LAMBDA_SOURCES = ["Cargo.toml", "Cargo.lock", "domain/Cargo.toml", "domain/src", "lambdas/Cargo.toml", "lambdas/src"];
+export const LAMBDA_SOURCES: readonly string[] = [
+  "Cargo.toml",
+  "Cargo.lock",
+  "domain/Cargo.toml",
+  "domain/src",
+  "lambdas/Cargo.toml",
+  "lambdas/src",
+];
 
 /** Changes with anything that the Lambdas are compiled from. */
 export function lambdaSources(): string {
   return LAMBDA_SOURCES.map((source) => FileSystem.fingerprint(join(projectRoot, source))).join(" ");
 }
 
-/** Changes when a Lambda would be compiled anew; equal for equal sources, so that a second synthesis compiles nothing. */
+/**
+ * Changes when a Lambda would be compiled anew; equal for equal sources, so that a second synthesis compiles nothing.
+ */
 export function lambdaFingerprint(sources: string, binary: string, architecture: string): string {
   return createHash("sha256").update(`${binary} ${architecture} ${sources}`).digest("hex");
 }

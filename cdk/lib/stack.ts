@@ -33,7 +33,9 @@ export class BackupExportStack extends Stack {
 
     const storage = new Storage(this, "Storage", settings.bucket);
     const network = new Network(this, "Network", { installation, storage, flowLog: () => log("FlowLog") });
-    const databases = installation.exportsDatabases ? new Databases(this, "Databases", { installation, storage, network }) : undefined;
+    const databases = installation.exportsDatabases
+      ? new Databases(this, "Databases", { installation, storage, network })
+      : undefined;
     const tables = installation.exportsTables ? new Tables(this, "Tables", installation) : undefined;
     const grants: Grants[] = [
       // Always: the cleanup looks for volumes, whatever was exported.
@@ -68,7 +70,8 @@ export class BackupExportStack extends Stack {
   private outputs(storage: Storage, workflow: Workflow, operations: Operations): void {
     const { bucketName } = storage.bucket;
     const { stateMachineArn } = workflow.stateMachine;
-    const output = (id: string, value: string, description: string): CfnOutput => new CfnOutput(this, id, { value, description });
+    const output = (id: string, value: string, description: string): CfnOutput =>
+      new CfnOutput(this, id, { value, description });
     output("BucketName", bucketName, "The bucket of the exports");
     output("StateMachineArn", stateMachineArn, "The state machine");
     output("FailuresTopic", operations.failures.topicArn, "Failures and alarms");
@@ -88,5 +91,7 @@ function zones(settings: Settings): string[] {
     return network.subnets.map((subnet) => subnet.availabilityZone);
   }
   const wanted = network.availabilityZones;
-  return typeof wanted === "number" ? Array.from({ length: wanted }, (_, index) => Fn.select(index, Fn.getAzs())) : [...wanted];
+  return typeof wanted === "number"
+    ? Array.from({ length: wanted }, (_, index) => Fn.select(index, Fn.getAzs()))
+    : [...wanted];
 }

@@ -1,11 +1,22 @@
 import { Duration, RemovalPolicy, Size, Validations } from "aws-cdk-lib";
 import { Key, type IKey } from "aws-cdk-lib/aws-kms";
-import { BlockPublicAccess, Bucket, BucketEncryption, ObjectLockRetention, ObjectOwnership, StorageClass, type LifecycleRule, type Transition } from "aws-cdk-lib/aws-s3";
+import {
+  BlockPublicAccess,
+  Bucket,
+  BucketEncryption,
+  ObjectLockRetention,
+  ObjectOwnership,
+  StorageClass,
+  type LifecycleRule,
+  type Transition,
+} from "aws-cdk-lib/aws-s3";
 import { Construct } from "constructs";
 import type { Permission } from "./permission.js";
 import type { BucketSettings } from "./settings/index.js";
 
-/** Manifests, partition tables and small archives stay readable at once: what is below is not moved to an archive class. */
+/**
+ * Manifests, partition tables and small archives stay readable at once: what is below is not moved to an archive class.
+ */
 const ARCHIVE_ABOVE = Size.mebibytes(1);
 
 /** Longer than any attempt at a volume may take (a week): an upload that is still at work must not be cut off. */
@@ -54,11 +65,13 @@ export class Storage extends Construct {
     this.bucket.policy?.applyRemovalPolicy(RemovalPolicy.RETAIN);
     Validations.of(this.bucket).acknowledge({
       id: "CloudFormation-Validate::W9003",
-      reason: "The CDK writes the least size of objects to move as a number, which CloudFormation takes for the string that it wants",
+      reason:
+        "The CDK writes the least size of objects to move as a number, which CloudFormation takes for the string that it wants",
     });
     Validations.of(this.bucket).acknowledge({
       id: "Annotation::@aws-cdk/aws-s3:accessLogsPolicyNotAdded",
-      reason: "The bucket for access logs is the user's own, and so is its policy: docs/settings.md says what it must allow",
+      reason:
+        "The bucket for access logs is the user's own, and so is its policy: docs/settings.md says what it must allow",
     });
     if (!accessLogs) {
       Validations.of(this.bucket).acknowledge({
@@ -73,7 +86,10 @@ export class Storage extends Construct {
     return patterns.map((pattern) => this.bucket.arnForObjects(pattern));
   }
 
-  /** Without it S3 says "denied" of an object that is not there, and nobody could tell an absent claim from a missing permission. */
+  /**
+   * Without it S3 says "denied" of an object that is not there, and nobody could tell an absent claim from a missing
+   * permission.
+   */
   get listing(): Permission {
     return { actions: ["s3:ListBucket"], resources: [this.bucket.bucketArn] };
   }

@@ -16,7 +16,9 @@ export class NoCargoLambda extends Error {
   }
 }
 
-/** Puts cargo-lambda on the path. Without it the bundler would ask for Docker, which says nothing to whoever lacks both. */
+/**
+ * Puts cargo-lambda on the path. Without it the bundler would ask for Docker, which says nothing to whoever lacks both.
+ */
 export function findCargoLambda(): void {
   if (isThere()) {
     return;

@@ -23,9 +23,13 @@ export class Triggers extends Construct {
     super(scope, id);
     const { installation, workflow, functions, deadLetters } = props;
     const delivery = { retryAttempts: 185, maxEventAge: Duration.hours(24), deadLetterQueue: deadLetters };
-    const starter = role(this, "StartRole", new ServicePrincipal("events.amazonaws.com"), "Events that start an export", [
-      { actions: ["states:StartExecution"], resources: [installation.stateMachineArn] },
-    ]);
+    const starter = role(
+      this,
+      "StartRole",
+      new ServicePrincipal("events.amazonaws.com"),
+      "Events that start an export",
+      [{ actions: ["states:StartExecution"], resources: [installation.stateMachineArn] }],
+    );
     const start = new SfnStateMachine(workflow.stateMachine, { role: starter, ...delivery });
     for (const [name, { description, pattern }] of Object.entries(patterns(installation))) {
       new Rule(this, name, { description, eventPattern: pattern, targets: [start] });
@@ -49,14 +53,21 @@ export class Triggers extends Construct {
       new Rule(this, "reconciler-daily", {
         description: "Starts exports of recovery points of which no event told",
         schedule: Schedule.rate(Duration.days(1)),
-        targets: [new LambdaFunction(functions.get("reconciler"), { ...delivery, event: RuleTargetInput.fromObject({}) })],
+        targets: [
+          new LambdaFunction(functions.get("reconciler"), { ...delivery, event: RuleTargetInput.fromObject({}) }),
+        ],
       });
     }
   }
 }
 
-/** The events of a vault that say that a recovery point is ready. They overlap; an export that is there or under way is not made twice. */
-function patterns(installation: Installation): Record<string, { readonly description: string; readonly pattern: EventPattern }> {
+/**
+ * The events of a vault that say that a recovery point is ready. They overlap; an export that is there or under way is
+ * not made twice.
+ */
+function patterns(
+  installation: Installation,
+): Record<string, { readonly description: string; readonly pattern: EventPattern }> {
   const { vault, resourceTypes } = installation.settings;
   const resourceType = [...resourceTypes];
   const backupVaultName = [vault.name];
@@ -72,11 +83,19 @@ function patterns(installation: Installation): Record<string, { readonly descrip
     },
     "recovery-point": {
       description: `A recovery point in the vault ${vault.name} became usable`,
-      pattern: backup("Recovery Point State Change", { status: ["COMPLETED", "AVAILABLE"], backupVaultName, resourceType }),
+      pattern: backup("Recovery Point State Change", {
+        status: ["COMPLETED", "AVAILABLE"],
+        backupVaultName,
+        resourceType,
+      }),
     },
     "copy-job": {
       description: `A copy into the vault ${vault.name} completed`,
-      pattern: backup("Copy Job State Change", { state: ["COMPLETED"], destinationBackupVaultArn: [installation.vaultArn], resourceType }),
+      pattern: backup("Copy Job State Change", {
+        state: ["COMPLETED"],
+        destinationBackupVaultArn: [installation.vaultArn],
+        resourceType,
+      }),
     },
     "service-event": {
       description: `CloudTrail recorded a completed backup into the vault ${vault.name}`,

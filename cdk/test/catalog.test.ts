@@ -41,15 +41,28 @@ const ATHENA: Readonly<Record<string, string>> = {
 
 describe("the table", () => {
   test("exports has every field of a row, and its partitions are the rest", () => {
-    const row = JSON.parse(readFileSync(join(projectRoot, "domain/golden/catalog-row.json"), "utf8")) as Record<string, unknown>;
+    const row = JSON.parse(readFileSync(join(projectRoot, "domain/golden/catalog-row.json"), "utf8")) as Record<
+      string,
+      unknown
+    >;
     const { StorageDescriptor, PartitionKeys } = table("exports");
     const partitions = PartitionKeys.map(({ Name }) => Name).filter((name) => name !== "year" && name !== "month");
-    expect([...StorageDescriptor.Columns.map(({ Name }) => Name), ...partitions].sort()).toEqual(Object.keys(row).sort());
+    expect([...StorageDescriptor.Columns.map(({ Name }) => Name), ...partitions].sort()).toEqual(
+      Object.keys(row).sort(),
+    );
   });
 
   test("exports gives each field the type of its value", () => {
-    const row = JSON.parse(readFileSync(join(projectRoot, "domain/golden/catalog-row.json"), "utf8")) as Record<string, unknown>;
-    const allowed: Readonly<Record<string, readonly string[]>> = { string: ["string"], number: ["int", "bigint"], boolean: ["boolean"], object: ["array<string>", "string"] };
+    const row = JSON.parse(readFileSync(join(projectRoot, "domain/golden/catalog-row.json"), "utf8")) as Record<
+      string,
+      unknown
+    >;
+    const allowed: Readonly<Record<string, readonly string[]>> = {
+      string: ["string"],
+      number: ["int", "bigint"],
+      boolean: ["boolean"],
+      object: ["array<string>", "string"],
+    };
     for (const { Name, Type } of table("exports").StorageDescriptor.Columns) {
       expect(allowed[typeof row[Name]], Name).toContain(Type);
     }
@@ -58,10 +71,12 @@ describe("the table", () => {
   test("files has the columns of the index, in their order and type", () => {
     const source = readFileSync(join(projectRoot, "archive/src/index/schema.rs"), "utf8");
     const message = /message backup_export_index \{([^}]*)\}/.exec(source)?.[1] ?? "";
-    const columns = [...message.matchAll(/(?:required|optional) (\w+) (\w+)((?: \([^;]*\))?);/g)].map(([, type = "", name = "", logical = ""]) => ({
-      Name: name,
-      Type: ATHENA[`${type}${logical}`],
-    }));
+    const columns = [...message.matchAll(/(?:required|optional) (\w+) (\w+)((?: \([^;]*\))?);/g)].map(
+      ([, type = "", name = "", logical = ""]) => ({
+        Name: name,
+        Type: ATHENA[`${type}${logical}`],
+      }),
+    );
     expect(columns.length).toBeGreaterThan(20);
     expect(table("files").StorageDescriptor.Columns.map(({ Name, Type }) => ({ Name, Type }))).toEqual(columns);
   });

@@ -1,11 +1,15 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import kinds from "../../domain/golden/failure-kinds.json" with { type: "json" };
 import { ALL_KEYS, SECTIONS } from "../lib/settings/schema.js";
 import { projectRoot } from "../lib/source.js";
 import { resources, template, type Resource } from "./template.js";
 
-/** What the documentation says, held against what it speaks of: the template, the failure kinds, the settings, its own arithmetic. */
+/**
+ * What the documentation says, held against what it speaks of: the template, the failure kinds, the settings, its own
+ * arithmetic.
+ */
 
 const read = (...path: readonly string[]): string => readFileSync(join(projectRoot, ...path), "utf8");
 const operations = read("docs", "operations.md");
@@ -30,7 +34,14 @@ function tables(markdown: string, header: string): string[][][] {
     .split(/\n(?!\|)/)
     .map((block) => block.split("\n").filter((line) => line.startsWith("|")))
     .filter(([first]) => first === header)
-    .map((lines) => lines.slice(2).map((line) => line.slice(1, -1).split("|").map((cell) => cell.trim())));
+    .map((lines) =>
+      lines.slice(2).map((line) =>
+        line
+          .slice(1, -1)
+          .split("|")
+          .map((cell) => cell.trim()),
+      ),
+    );
 }
 
 const bare = (cell: string): string => cell.replaceAll("`", "");
@@ -71,7 +82,12 @@ function evaluate(expression: string, prices: ReadonlyMap<string, number>): numb
 }
 
 describe("every page", () => {
-  const pages = ["README.md", ...readdirSync(join(projectRoot, "docs")).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)];
+  const pages = [
+    "README.md",
+    ...readdirSync(join(projectRoot, "docs"))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `docs/${name}`),
+  ];
 
   test.each(pages)("%s links to files and headings that are there", (page) => {
     const text = read(page);
@@ -105,10 +121,10 @@ describe("operations.md", () => {
   });
 
   test("says what every kind of failure means", () => {
-    const body = /pub enum Kind \{(.*?)\n\}/s.exec(read("domain", "src", "failure.rs"))?.[1] ?? "";
-    const kinds = [...body.matchAll(/^ {4}([A-Z]\w+),$/gm)].map(([, kind]) => kind);
     expect(kinds.length).toBeGreaterThan(20);
-    const told = tables(operations, "| error | what it means | what to do |").flat().map(([error = ""]) => bare(error));
+    const told = tables(operations, "| error | what it means | what to do |")
+      .flat()
+      .map(([error = ""]) => bare(error));
     for (const kind of kinds) {
       expect(told).toContain(kind);
     }
@@ -125,7 +141,9 @@ describe("settings.md", () => {
     );
 
   test("has every key of the template", () => {
-    const { context } = JSON.parse(read("cdk.json.template")) as { readonly context: Readonly<Record<string, unknown>> };
+    const { context } = JSON.parse(read("cdk.json.template")) as {
+      readonly context: Readonly<Record<string, unknown>>;
+    };
     const settings = read("docs", "settings.md");
     const keys = keysOf(context);
     expect(keys.length).toBeGreaterThan(30);
@@ -153,7 +171,10 @@ describe("cost.md", () => {
 
   test("names each price once, and uses it", () => {
     expect(rows.length).toBe(prices.size);
-    const text = cost.split("\n").filter((line) => !/^\| `\w+` \|/.test(line)).join("\n");
+    const text = cost
+      .split("\n")
+      .filter((line) => !/^\| `\w+` \|/.test(line))
+      .join("\n");
     for (const [name, usd] of prices) {
       expect(usd, name).toBeGreaterThan(0);
       expect(text).toMatch(new RegExp(`\\b${name}\\b`));
@@ -188,14 +209,18 @@ describe("cost.md", () => {
     const standing = cost.slice(cost.indexOf("## Standing cost"));
     const quantity = (price: string): number => Number(new RegExp(`\\\`(\\d+) \\* ${price}\\\``).exec(standing)?.[1]);
     const metrics = new Set(
-      [...JSON.stringify(ofType("AWS::CloudWatch::Dashboard")).matchAll(/BackupExport\\*",\\*"(\w+)\\*"/g)].map(([, name]) => name),
+      [...JSON.stringify(ofType("AWS::CloudWatch::Dashboard")).matchAll(/BackupExport\\*",\\*"(\w+)\\*"/g)].map(
+        ([, name]) => name,
+      ),
     );
     expect(quantity("alarm")).toBe(ofType("AWS::CloudWatch::Alarm").length);
     expect(quantity("key")).toBe(ofType("AWS::KMS::Key").length);
     expect(quantity("metric")).toBe(metrics.size);
     expect(ofType("AWS::CloudWatch::Dashboard")).toHaveLength(1);
     const endpoints = (...resourceTypes: string[]): number =>
-      Object.values(resources(template({ network: "endpoints", resourceTypes }))).filter((resource) => resource.Type === "AWS::EC2::VPCEndpoint" && resource.Properties?.VpcEndpointType === "Interface").length;
+      Object.values(resources(template({ network: "endpoints", resourceTypes }))).filter(
+        (resource) => resource.Type === "AWS::EC2::VPCEndpoint" && resource.Properties?.VpcEndpointType === "Interface",
+      ).length;
     expect(standing).toContain(`\`${endpoints("EBS", "EC2")} * 1 * 730 * endpoint\``);
     expect(standing).toContain(`\`${endpoints("RDS", "Aurora", "DynamoDB") - endpoints("EBS")} * 2 * 730 * endpoint\``);
   });

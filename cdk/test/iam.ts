@@ -23,8 +23,12 @@ export function rows(from: Template): Row[] {
   const all = resources(from);
   const found = Object.entries(all).flatMap(([id, resource]) => {
     if (resource.Type === "AWS::IAM::Role") {
-      const policies = (resource.Properties?.Policies ?? []) as readonly { readonly PolicyDocument: { readonly Statement: readonly Statement[] } }[];
-      return policies.flatMap((policy) => policy.PolicyDocument.Statement.flatMap((statement) => rowsOf(id, resource, statement)));
+      const policies = (resource.Properties?.Policies ?? []) as readonly {
+        readonly PolicyDocument: { readonly Statement: readonly Statement[] };
+      }[];
+      return policies.flatMap((policy) =>
+        policy.PolicyDocument.Statement.flatMap((statement) => rowsOf(id, resource, statement)),
+      );
     }
     if (resource.Type === "AWS::IAM::Policy") {
       const roles = resource.Properties?.Roles as readonly { readonly Ref: string }[];
@@ -41,13 +45,20 @@ export function rows(from: Template): Row[] {
 export function managedPolicies(from: Template): string[] {
   return Object.entries(resources(from))
     .filter(([, resource]) => resource.Type === "AWS::IAM::Role")
-    .flatMap(([id, resource]) => ((resource.Properties?.ManagedPolicyArns ?? []) as readonly unknown[]).map((arn) => `${id}: ${text(arn)}`));
+    .flatMap(([id, resource]) =>
+      ((resource.Properties?.ManagedPolicyArns ?? []) as readonly unknown[]).map((arn) => `${id}: ${text(arn)}`),
+    );
 }
 
 /** The table as people read it. */
 export function markdown(table: readonly Row[]): string {
   const cell = (value: string): string => value.replaceAll("|", "\\|");
-  const lines = ["# What each role may do", "", "Compared with the synthesized template by a test. A change here is a change of permissions: review it as one.", ""];
+  const lines = [
+    "# What each role may do",
+    "",
+    "Compared with the synthesized template by a test. A change here is a change of permissions: review it as one.",
+    "",
+  ];
   for (const role of [...new Set(table.map((row) => row.role))]) {
     lines.push(`## ${role}`, "", "| action | resource | condition | why so wide |", "|---|---|---|---|");
     for (const row of table.filter((each) => each.role === role)) {
@@ -81,7 +92,10 @@ function list(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** An intrinsic as a person would write it. Logical ids lose their hash, so that a renamed neighbour changes nothing here. */
+/**
+ * An intrinsic as a person would write it. Logical ids lose their hash, so that a renamed neighbour changes nothing
+ * here.
+ */
 export function text(value: unknown): string {
   if (typeof value === "string") {
     return value;

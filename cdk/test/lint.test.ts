@@ -13,7 +13,12 @@ import { appOf } from "./template.js";
 import { VARIANTS } from "./variants.js";
 
 interface Report {
-  readonly pluginReports: readonly { readonly violations: readonly { readonly ruleName: string; readonly violatingConstructs: readonly { readonly constructPath: string }[] }[] }[];
+  readonly pluginReports: readonly {
+    readonly violations: readonly {
+      readonly ruleName: string;
+      readonly violatingConstructs: readonly { readonly constructPath: string }[];
+    }[];
+  }[];
 }
 
 const made: string[] = [];
@@ -26,7 +31,10 @@ afterEach(() => {
 });
 
 /** Synthesizes into a directory of its own. */
-function synthesize(context: Readonly<Record<string, unknown>>, after: (stack: BackupExportStack) => unknown = () => undefined): string {
+function synthesize(
+  context: Readonly<Record<string, unknown>>,
+  after: (stack: BackupExportStack) => unknown = () => undefined,
+): string {
   const directory = mkdtempSync(join(tmpdir(), "backup-export-synth-"));
   made.push(directory);
   const app = appOf(directory);
@@ -40,7 +48,10 @@ function synthesize(context: Readonly<Record<string, unknown>>, after: (stack: B
 function findings(directory: string): string[] {
   const report = JSON.parse(readFileSync(join(directory, "validation-report.json"), "utf8")) as Report;
   return report.pluginReports.flatMap(({ violations }) =>
-    violations.map(({ ruleName, violatingConstructs }) => `${ruleName} ${violatingConstructs.map(({ constructPath }) => constructPath).join(", ")}`),
+    violations.map(
+      ({ ruleName, violatingConstructs }) =>
+        `${ruleName} ${violatingConstructs.map(({ constructPath }) => constructPath).join(", ")}`,
+    ),
   );
 }
 

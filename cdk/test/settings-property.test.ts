@@ -27,7 +27,9 @@ function expectReadable(error: InvalidSettings): void {
       expect(text.trim()).not.toBe("");
       // What a person wrote is quoted, and may be anything.
       const ours = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, "");
-      expect(text === key ? "" : ours).not.toMatch(/\[object|undefined|NaN|node_modules|\.ts\b|\bat \w+ \(|[Zz]od\b|Invalid input|TypeError/);
+      expect(text === key ? "" : ours).not.toMatch(
+        /\[object|undefined|NaN|node_modules|\.ts\b|\bat \w+ \(|[Zz]od\b|Invalid input|TypeError/,
+      );
     }
   }
 }
@@ -40,7 +42,11 @@ function expectComplete(settings: Settings): void {
   const values = leaves(settings);
   expect(values.length).toBeGreaterThan(25);
   for (const one of values) {
-    expect(typeof one === "number" ? Number.isSafeInteger(one) && one >= 0 : ["string", "boolean", "undefined"].includes(typeof one)).toBe(true);
+    expect(
+      typeof one === "number"
+        ? Number.isSafeInteger(one) && one >= 0
+        : ["string", "boolean", "undefined"].includes(typeof one),
+    ).toBe(true);
   }
 }
 
@@ -63,13 +69,31 @@ const anything = fc.oneof(
   fc.string(),
   fc.integer(),
   fc.boolean(),
-  fc.constantFrom(null, "", "<VALUE>", "undefined", "0", "-1", "1e3", "{", "[]", "{}", "arn:aws:kms:", "a,b", Number.MAX_VALUE, 0.5),
+  fc.constantFrom(
+    null,
+    "",
+    "<VALUE>",
+    "undefined",
+    "0",
+    "-1",
+    "1e3",
+    "{",
+    "[]",
+    "{}",
+    "arn:aws:kms:",
+    "a,b",
+    Number.MAX_VALUE,
+    0.5,
+  ),
 );
 
 /** A path to a setting, or to none. */
 const path = fc.oneof(
   fc.constantFrom(...ALL_KEYS).map((key) => key.split(".")),
-  fc.array(fc.oneof(fc.string(), fc.constantFrom("__proto__", "constructor", "toString", "compute", "network")), { minLength: 1, maxLength: 3 }),
+  fc.array(fc.oneof(fc.string(), fc.constantFrom("__proto__", "constructor", "toString", "compute", "network")), {
+    minLength: 1,
+    maxLength: 3,
+  }),
 );
 
 function replaced(context: unknown, [step, ...steps]: readonly string[], value: unknown): unknown {
@@ -78,7 +102,10 @@ function replaced(context: unknown, [step, ...steps]: readonly string[], value: 
   }
   const here = typeof context === "object" && context !== null ? context : {};
   const inner = Object.hasOwn(here, step) ? (here as Context)[step] : undefined;
-  return Object.fromEntries([...Object.entries(here).filter(([key]) => key !== step), [step, replaced(inner, steps, value)]]);
+  return Object.fromEntries([
+    ...Object.entries(here).filter(([key]) => key !== step),
+    [step, replaced(inner, steps, value)],
+  ]);
 }
 
 describe("parse", () => {
@@ -125,12 +152,18 @@ describe("parse", () => {
 
   test("makes settings or readable problems of good settings with anything in them", () => {
     fc.assert(
-      fc.property(validContext, fc.array(fc.tuple(path, anything), { minLength: 1, maxLength: 4 }), (context, changes) => {
-        const result = outcome(changes.reduce<unknown>((sum, [steps, value]) => replaced(sum, steps, value), context));
-        if (!(result instanceof InvalidSettings)) {
-          expectComplete(result);
-        }
-      }),
+      fc.property(
+        validContext,
+        fc.array(fc.tuple(path, anything), { minLength: 1, maxLength: 4 }),
+        (context, changes) => {
+          const result = outcome(
+            changes.reduce<unknown>((sum, [steps, value]) => replaced(sum, steps, value), context),
+          );
+          if (!(result instanceof InvalidSettings)) {
+            expectComplete(result);
+          }
+        },
+      ),
       { numRuns: 2 * RUNS },
     );
   });

@@ -23,45 +23,80 @@ function taken(contexts: readonly Context[]): void {
 }
 
 const VAULT = "arn:aws:backup:eu-central-1:123456789012:backup-vault:Default";
-const key = (region: string, partition = "aws"): string => `arn:${partition}:kms:${region}:123456789012:key/11111111-2222-3333-4444-555555555555`;
-const subnet = (digit: number, availabilityZone: string): Context => ({ subnetId: `subnet-0123456789abcdef${digit}`, availabilityZone });
-const existing = (...subnets: Context[]): Context => ({ network: { mode: "existing", vpcId: "vpc-0123456789abcdef0", subnets } });
+const key = (region: string, partition = "aws"): string =>
+  `arn:${partition}:kms:${region}:123456789012:key/11111111-2222-3333-4444-555555555555`;
+const subnet = (digit: number, availabilityZone: string): Context => ({
+  subnetId: `subnet-0123456789abcdef${digit}`,
+  availabilityZone,
+});
+const existing = (...subnets: Context[]): Context => ({
+  network: { mode: "existing", vpcId: "vpc-0123456789abcdef0", subnets },
+});
 
 describe("the vault and the place", () => {
   refused([
     [{ backupVault: VAULT, region: "us-east-1" }, "region", /ARN says eu-central-1/],
     [{ backupVault: VAULT, account: "210987654321" }, "account", /ARN says 123456789012/],
     [{ backupVault: VAULT.replace("aws", "aws-cn") }, "backupVault", /partition aws-cn/],
-    [{ backupVault: "arn:aws:backup:eu-central-1:123456789012:recovery-point:1" }, "backupVault", /not the ARN of a vault/],
+    [
+      { backupVault: "arn:aws:backup:eu-central-1:123456789012:recovery-point:1" },
+      "backupVault",
+      /not the ARN of a vault/,
+    ],
     [{ backupVault: "arn:aws:s3:::bucket" }, "backupVault", /not the ARN of a vault/],
     [{ backupVault: "/no" }, "backupVault", /no name/],
     [{ backupVault: "v".repeat(51) }, "backupVault", /no name/],
     [{ region: "Frankfurt" }, "region", /not a Region/],
     [{ account: 12_345_678_901 }, "account", /in quotes/],
   ]);
-  taken([{ backupVault: VAULT, region: "eu-central-1", account: 123_456_789_012 }, { backupVault: "aws/efs/automatic-backup-vault" }]);
+  taken([
+    { backupVault: VAULT, region: "eu-central-1", account: 123_456_789_012 },
+    { backupVault: "aws/efs/automatic-backup-vault" },
+  ]);
 
   test("follow from the vault's ARN, in any partition", () => {
-    expect(read({ backupVault: "arn:aws-cn:backup:cn-north-1:123456789012:backup-vault:a/b" })).toMatchObject({ account: "123456789012", region: "cn-north-1", vault: { name: "a/b" } });
-    expect(read({ backupVault: "arn:aws-us-gov:backup:us-gov-west-1:123456789012:backup-vault:v" })).toMatchObject({ region: "us-gov-west-1" });
+    expect(read({ backupVault: "arn:aws-cn:backup:cn-north-1:123456789012:backup-vault:a/b" })).toMatchObject({
+      account: "123456789012",
+      region: "cn-north-1",
+      vault: { name: "a/b" },
+    });
+    expect(read({ backupVault: "arn:aws-us-gov:backup:us-gov-west-1:123456789012:backup-vault:v" })).toMatchObject({
+      region: "us-gov-west-1",
+    });
   });
 });
 
 describe("KMS keys", () => {
   refused([
     [{ region: "eu-central-1", s3KmsCmk: key("us-east-1") }, "s3KmsCmk", /of us-east-1, not of eu-central-1/],
-    [{ backupVault: VAULT, restore: { volumeKmsKey: key("us-east-1") } }, "restore.volumeKmsKey", /not of eu-central-1/],
-    [{ s3KmsCmk: key("eu-west-1"), restore: { snapshotKmsKeys: [key("us-east-1")] } }, "restore.snapshotKmsKeys", /not of eu-west-1/],
+    [
+      { backupVault: VAULT, restore: { volumeKmsKey: key("us-east-1") } },
+      "restore.volumeKmsKey",
+      /not of eu-central-1/,
+    ],
+    [
+      { s3KmsCmk: key("eu-west-1"), restore: { snapshotKmsKeys: [key("us-east-1")] } },
+      "restore.snapshotKmsKeys",
+      /not of eu-west-1/,
+    ],
     [{ s3KmsCmk: key("eu-west-1", "aws-cn") }, "s3KmsCmk", /partition/],
     [{ s3KmsCmk: "arn:aws:kms:eu-central-1:123456789012:alias/exports" }, "s3KmsCmk", /alias.*describe-key/],
     [{ s3KmsCmk: "11111111-2222-3333-4444-555555555555" }, "s3KmsCmk", /not the ARN/],
     [{ restore: { snapshotKmsKeys: [key("eu-west-1"), "mine"] } }, "restore.snapshotKmsKeys[1]", /not the ARN/],
   ]);
-  taken([{ region: "eu-west-1", s3KmsCmk: key("eu-west-1").replace("123456789012", "210987654321"), restore: { snapshotKmsKeys: [key("eu-west-1")] } }]);
+  taken([
+    {
+      region: "eu-west-1",
+      s3KmsCmk: key("eu-west-1").replace("123456789012", "210987654321"),
+      restore: { snapshotKmsKeys: [key("eu-west-1")] },
+    },
+  ]);
 });
 
 describe("deletion", () => {
-  refused([[{ "auto-delete-snapshot": true, verification: "none" }, "auto-delete-snapshot", /set verification to "readback"/]]);
+  refused([
+    [{ "auto-delete-snapshot": true, verification: "none" }, "auto-delete-snapshot", /set verification to "readback"/],
+  ]);
   taken([
     { "auto-delete-snapshot": true, verification: "checksum" },
     { verification: "none" },
@@ -88,7 +123,11 @@ describe("tags", () => {
     [{ tags: { team: null } }, "tags.team", /in quotes/],
     [{ tags: { team: "a", TEAM: "b" } }, "tags.TEAM", /case alone/],
     [{ tags: Object.fromEntries(Array.from({ length: 41 }, (_, index) => [`k${index}`, "v"])) }, "tags", /has 41 tags/],
-    [{ tags: Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`k${index}`, "v".repeat(256)])) }, "tags", /bytes long/],
+    [
+      { tags: Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`k${index}`, "v".repeat(256)])) },
+      "tags",
+      /bytes long/,
+    ],
   ]);
   taken([
     { tags: Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`k${index}`, "v"])) },
@@ -110,14 +149,26 @@ describe("the prefix", () => {
 
 describe("the bucket", () => {
   refused([
-    [{ lifecycleRules: { glacier: 30, deepArchive: 30 } }, "lifecycleRules.glacier", /Glacier comes before Deep Archive/],
-    [{ lifecycleRules: { glacier: 100, deepArchive: 30 } }, "lifecycleRules.glacier", /Glacier comes before Deep Archive/],
+    [
+      { lifecycleRules: { glacier: 30, deepArchive: 30 } },
+      "lifecycleRules.glacier",
+      /Glacier comes before Deep Archive/,
+    ],
+    [
+      { lifecycleRules: { glacier: 100, deepArchive: 30 } },
+      "lifecycleRules.glacier",
+      /Glacier comes before Deep Archive/,
+    ],
     [{ lifecycleRules: { glacier: 30, expiration: 30 } }, "lifecycleRules.expiration", /cannot be moved/],
     [{ lifecycleRules: { deepArchive: "30", expiration: "7" } }, "lifecycleRules.expiration", /cannot be moved/],
     [{ lifecycleRules: { glacier: -1 } }, "lifecycleRules.glacier", /out of range/],
     [{ lifecycleRules: { glacier: 1.5 } }, "lifecycleRules.glacier", /not a whole number/],
     [{ lifecycleRules: { expiration: "a year" } }, "lifecycleRules.expiration", /not a whole number/],
-    [{ objectLock: { mode: "COMPLIANCE", days: 31 }, lifecycleRules: { expiration: 30 } }, "objectLock.days", /cannot expire/],
+    [
+      { objectLock: { mode: "COMPLIANCE", days: 31 }, lifecycleRules: { expiration: 30 } },
+      "objectLock.days",
+      /cannot expire/,
+    ],
     [{ objectLock: { mode: "COMPLIANCE" } }, "objectLock.days", /is missing/],
     [{ objectLock: { days: 30 } }, "objectLock.mode", /is missing/],
     [{ objectLock: { mode: "LEGAL", days: 30 } }, "objectLock.mode", /"GOVERNANCE" or "COMPLIANCE"/],
@@ -158,7 +209,12 @@ describe("restored volumes", () => {
     [{ restore: { volumeType: "st1" } }, "restore.volumeType", /"gp3", "gp2", "io1" or "io2"/],
     [{ restore: { timeoutMinutes: 1441 } }, "restore.timeoutMinutes", /1 to 1440/],
   ]);
-  taken([{ restore: { throughputMib: 2000 } }, { restore: { iops: 4000, throughputMib: 1000 } }, { restore: { volumeType: "io2", iops: 256_000 } }, { restore: { volumeType: "gp2" } }]);
+  taken([
+    { restore: { throughputMib: 2000 } },
+    { restore: { iops: 4000, throughputMib: 1000 } },
+    { restore: { volumeType: "io2", iops: 256_000 } },
+    { restore: { volumeType: "gp2" } },
+  ]);
 });
 
 describe("databases and tables", () => {
@@ -168,22 +224,50 @@ describe("databases and tables", () => {
     [{ database: { method: "parquet" } }, "database.method", /no key.*set database.parquet to true/],
     [{ database: { method: "csv" } }, "database.method", /"auto", "dump" or "parquet"/],
     [{ database: { parquet: "yes" } }, "database.parquet", /neither true nor false nor the ARN/],
-    [{ database: { parquet: OWN.replace(/key\/.*/, "alias/exports") } }, "database.parquet", /neither true nor false nor the ARN/],
+    [
+      { database: { parquet: OWN.replace(/key\/.*/, "alias/exports") } },
+      "database.parquet",
+      /neither true nor false nor the ARN/,
+    ],
     [{ region: "us-east-1", database: { parquet: OWN } }, "database.parquet", /of eu-west-1, not of us-east-1/],
     [{ database: { instanceClasses: [] } }, "database.instanceClasses", /is empty/],
     [{ database: { instanceClasses: ["m7g.large"] } }, "database.instanceClasses[0]", /"db.t4g.medium"/],
     [{ database: { instanceClasses: ["db.serverless"] } }, "database.instanceClasses[0]", /not a class/],
-    [{ database: { instanceClasses: Array.from({ length: 11 }, (_, index) => `db.m${index}.large`) } }, "database.instanceClasses", /10 at most/],
+    [
+      { database: { instanceClasses: Array.from({ length: 11 }, (_, index) => `db.m${index}.large`) } },
+      "database.instanceClasses",
+      /10 at most/,
+    ],
     [{ database: { restoreTimeoutHours: 0 } }, "database.restoreTimeoutHours", /1 to 168 \(hours\)/],
     [{ nativeExportTimeoutHours: 169 }, "nativeExportTimeoutHours", /1 to 168 \(hours\)/],
     [{ dynamodb: { native: "live" } }, "dynamodb.native", /"backup" or "pitr"/],
     [{ dynamodb: { format: "parquet" } }, "dynamodb.format", /"json" or "ion"/],
-    [{ resourceTypes: ["DynamoDB"], dynamodb: { native: "pitr" }, "auto-delete-snapshot": true }, "dynamodb.native", /without ever having been exported/],
-    [{ resourceTypes: ["RDS"], network: { availabilityZones: 1 } }, "network.availabilityZones", /wants two.*write 2 or more/],
-    [{ resourceTypes: ["Aurora"], network: { availabilityZones: ["eu-central-1a"] } }, "network.availabilityZones", /wants two/],
-    [{ resourceTypes: ["RDS"], ...existing(subnet(0, "eu-central-1a")) }, "network.subnets", /a subnet of another zone/],
+    [
+      { resourceTypes: ["DynamoDB"], dynamodb: { native: "pitr" }, "auto-delete-snapshot": true },
+      "dynamodb.native",
+      /without ever having been exported/,
+    ],
+    [
+      { resourceTypes: ["RDS"], network: { availabilityZones: 1 } },
+      "network.availabilityZones",
+      /wants two.*write 2 or more/,
+    ],
+    [
+      { resourceTypes: ["Aurora"], network: { availabilityZones: ["eu-central-1a"] } },
+      "network.availabilityZones",
+      /wants two/,
+    ],
+    [
+      { resourceTypes: ["RDS"], ...existing(subnet(0, "eu-central-1a")) },
+      "network.subnets",
+      /a subnet of another zone/,
+    ],
     [{ resourceTypes: ["RDS"], ...existing() }, "network.subnets", /one subnet at least/],
-    [{ resourceTypes: databases, network: { cidr: "10.0.0.0/26" }, compute: { maxVcpus: 80 } }, "network.cidr", /32 addresses, and 33 are needed for up to 10 hosts and for databases/],
+    [
+      { resourceTypes: databases, network: { cidr: "10.0.0.0/26" }, compute: { maxVcpus: 80 } },
+      "network.cidr",
+      /32 addresses, and 33 are needed for up to 10 hosts and for databases/,
+    ],
   ]);
   taken([
     { resourceTypes: "rds,aurora,dynamodb" },
@@ -220,14 +304,25 @@ describe("hosts", () => {
     [{ compute: { spot: "sometimes" } }, "compute.spot", /true or false/],
     [{ compute: { workerImage: "worker" } }, "compute.workerImage", /not an image/],
     [{ compute: { workerImage: "ghcr.io/me/worker:1" } }, "compute.workerImage", /cannot be pulled/],
-    [{ region: "eu-west-1", compute: { workerImage: "123456789012.dkr.ecr.us-east-1.amazonaws.com/worker:1" } }, "compute.workerImage", /in eu-west-1/],
+    [
+      { region: "eu-west-1", compute: { workerImage: "123456789012.dkr.ecr.us-east-1.amazonaws.com/worker:1" } },
+      "compute.workerImage",
+      /in eu-west-1/,
+    ],
   ]);
   taken([
-    ...["a1", "t4g", "g5g", "x2gd", "im4gn", "is4gen", "i8ge", "r8gb", "hpc7g", "c8gn.metal-24xl"].map((type) => ({ compute: { instanceTypes: [type] } })),
-    ...["m7i-flex", "g6", "gr6", "i7ie", "c5a", "g4dn.4xlarge", "m5zn"].map((type) => ({ compute: { architecture: "x86_64", instanceTypes: [type] } })),
+    ...["a1", "t4g", "g5g", "x2gd", "im4gn", "is4gen", "i8ge", "r8gb", "hpc7g", "c8gn.metal-24xl"].map((type) => ({
+      compute: { instanceTypes: [type] },
+    })),
+    ...["m7i-flex", "g6", "gr6", "i7ie", "c5a", "g4dn.4xlarge", "m5zn"].map((type) => ({
+      compute: { architecture: "x86_64", instanceTypes: [type] },
+    })),
     { compute: { instanceTypes: ["c7g.large", "c7g.xlarge"] } },
     { network: "nat", compute: { workerImage: "ghcr.io/me/worker:1" } },
-    { region: "eu-west-1", compute: { workerImage: `123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/worker@sha256:${"0".repeat(64)}` } },
+    {
+      region: "eu-west-1",
+      compute: { workerImage: `123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/worker@sha256:${"0".repeat(64)}` },
+    },
   ]);
 });
 
@@ -236,16 +331,36 @@ describe("the network", () => {
     [{ network: { mode: "private" } }, "network.mode", /"endpoints", "nat", "public" or "existing"/],
     [existing(), "network.subnets", /one subnet at least/],
     [{ network: { mode: "existing", subnets: [subnet(0, "eu-central-1a")] } }, "network.vpcId", /describe-vpcs/],
-    [existing(subnet(0, "eu-central-1a"), subnet(1, "eu-central-1a")), "network.subnets[1]", /as subnet-0123456789abcdef0 is/],
+    [
+      existing(subnet(0, "eu-central-1a"), subnet(1, "eu-central-1a")),
+      "network.subnets[1]",
+      /as subnet-0123456789abcdef0 is/,
+    ],
     [existing(subnet(0, "eu-central-1a"), subnet(0, "eu-central-1b")), "network.subnets[1]", /named twice/],
     [existing({ subnetId: "subnet-0123456789abcdef0" }), "network.subnets[0].availabilityZone", /is missing/],
     [existing({ availabilityZone: "eu-central-1a" }), "network.subnets[0].subnetId", /is missing/],
-    [existing(subnet(0, "eu-central-1a"), subnet(1, "eu-west-1b")), "network.subnets[1].availabilityZone", /not a zone of eu-central-1/],
-    [{ region: "us-east-1", ...existing(subnet(0, "eu-central-1a")) }, "network.subnets[0].availabilityZone", /not a zone of us-east-1/],
+    [
+      existing(subnet(0, "eu-central-1a"), subnet(1, "eu-west-1b")),
+      "network.subnets[1].availabilityZone",
+      /not a zone of eu-central-1/,
+    ],
+    [
+      { region: "us-east-1", ...existing(subnet(0, "eu-central-1a")) },
+      "network.subnets[0].availabilityZone",
+      /not a zone of us-east-1/,
+    ],
     [{ network: { vpcId: "vpc-0123456789abcdef0" } }, "network.vpcId", /set network.mode to "existing"/],
     [{ network: { subnets: [subnet(0, "eu-central-1a")] } }, "network.subnets", /set network.mode to "existing"/],
-    [{ network: { ...(existing(subnet(0, "eu-central-1a")).network as object), cidr: CIDR } }, "network.cidr", /remove it/],
-    [{ network: { ...(existing(subnet(0, "eu-central-1a")).network as object), availabilityZones: 2 } }, "network.availabilityZones", /remove it/],
+    [
+      { network: { ...(existing(subnet(0, "eu-central-1a")).network as object), cidr: CIDR } },
+      "network.cidr",
+      /remove it/,
+    ],
+    [
+      { network: { ...(existing(subnet(0, "eu-central-1a")).network as object), availabilityZones: 2 } },
+      "network.availabilityZones",
+      /remove it/,
+    ],
     [{ network: { cidr: "10.0.0.0" } }, "network.cidr", /not a range/],
     [{ network: { cidr: "10.0.0.1/20" } }, "network.cidr", /begins where it says/],
     [{ network: { cidr: "10.0.0.256/28" } }, "network.cidr", /not a range/],
@@ -254,14 +369,22 @@ describe("the network", () => {
     [{ network: { cidr: "172.17.0.0/20" } }, "network.cidr", /Docker/],
     [{ network: { cidr: "10.0.0.0/15" } }, "network.cidr", /\/16 to \/28/],
     [{ network: { cidr: "10.0.0.0/29" } }, "network.cidr", /\/16 to \/28/],
-    [{ network: { cidr: "10.0.0.0/27" } }, "network.cidr", /each of 2 subnets 16 addresses, and 21 are needed for up to 8 hosts/],
+    [
+      { network: { cidr: "10.0.0.0/27" } },
+      "network.cidr",
+      /each of 2 subnets 16 addresses, and 21 are needed for up to 8 hosts/,
+    ],
     [{ network: { mode: "nat", cidr: "10.0.0.0/27" } }, "network.cidr", /each of 4 subnets 8 addresses/],
     [{ compute: { maxVcpus: 20_000 } }, "network.cidr", /lower compute.maxVcpus/],
     [{ network: { availabilityZones: 0 } }, "network.availabilityZones", /1 to 6/],
     [{ network: { availabilityZones: 7 } }, "network.availabilityZones", /1 to 6/],
     [{ network: { availabilityZones: [] } }, "network.availabilityZones", /names 0 zones/],
     [{ network: { availabilityZones: ["euc1-az1"] } }, "network.availabilityZones", /a zone's id/],
-    [{ region: "us-east-1", network: { availabilityZones: ["eu-central-1a"] } }, "network.availabilityZones", /not a zone of us-east-1/],
+    [
+      { region: "us-east-1", network: { availabilityZones: ["eu-central-1a"] } },
+      "network.availabilityZones",
+      /not a zone of us-east-1/,
+    ],
   ]);
   taken([
     existing(subnet(0, "eu-central-1a"), subnet(1, "eu-central-1b")),
@@ -274,14 +397,26 @@ describe("the network", () => {
 describe("people, time and money", () => {
   refused([
     [{ notificationAlias: "backup" }, "notificationAlias", /not an e-mail address/],
-    [{ notifications: { emails: ["a@example.com", "b@localhost"] } }, "notifications.emails[1]", /not an e-mail address/],
-    [{ notifications: { emails: ["a@example.com"], onFailure: false } }, "notifications", /neither onFailure nor onSuccess/],
+    [
+      { notifications: { emails: ["a@example.com", "b@localhost"] } },
+      "notifications.emails[1]",
+      /not an e-mail address/,
+    ],
+    [
+      { notifications: { emails: ["a@example.com"], onFailure: false } },
+      "notifications",
+      /neither onFailure nor onSuccess/,
+    ],
     [{ reconcile: "sometimes" }, "reconcile.mode", /"on", "dry-run" or "off"/],
     [{ reconcile: { maxStarts: 0 } }, "reconcile.maxStarts", /1 to 1000/],
     [{ monitoring: { logRetentionDays: 91 } }, "monitoring.logRetentionDays", /60, 90, 120/],
     [{ monitoring: { alarmAfterHours: 721 } }, "monitoring.alarmAfterHours", /1 to 720 \(hours\)/],
     [{ minimumRecoveryPoints: -1 }, "minimumRecoveryPoints", /out of range/],
-    [{ resourceTypes: ["EFS"] }, "resourceTypes[0]", /not exported yet.*"EBS", "EC2", "RDS", "Aurora" or "DynamoDB", or several/],
+    [
+      { resourceTypes: ["EFS"] },
+      "resourceTypes[0]",
+      /not exported yet.*"EBS", "EC2", "RDS", "Aurora" or "DynamoDB", or several/,
+    ],
     [{ resourceTypes: ["DocumentDB"] }, "resourceTypes[0]", /not exported yet/],
     [{ resourceTypes: ["EBSS"] }, "resourceTypes[0]", /no resource type/],
     [{ resourceTypes: [] }, "resourceTypes", /is empty/],
@@ -290,7 +425,14 @@ describe("people, time and money", () => {
   ]);
 
   test("an alias and further addresses are told alike, each once", () => {
-    const settings = read({ notificationAlias: "a@example.com", notifications: { emails: ["b@example.com", "a@example.com"], onSuccess: true } });
-    expect(settings.notifications).toEqual({ emails: ["a@example.com", "b@example.com"], onFailure: true, onSuccess: true });
+    const settings = read({
+      notificationAlias: "a@example.com",
+      notifications: { emails: ["b@example.com", "a@example.com"], onSuccess: true },
+    });
+    expect(settings.notifications).toEqual({
+      emails: ["a@example.com", "b@example.com"],
+      onFailure: true,
+      onSuccess: true,
+    });
   });
 });

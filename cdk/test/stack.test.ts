@@ -12,7 +12,9 @@ function redacted(from: unknown): string {
 
 function environmentOf(context: Record<string, unknown>, binary: string): Record<string, unknown> {
   const found = Object.values(resources(template(context))).find(
-    (resource) => resource.Type === "AWS::Lambda::Function" && String(resource.Metadata?.["aws:cdk:path"]).endsWith(`/Functions/${binary}/Resource`),
+    (resource) =>
+      resource.Type === "AWS::Lambda::Function" &&
+      String(resource.Metadata?.["aws:cdk:path"]).endsWith(`/Functions/${binary}/Resource`),
   );
   return (found?.Properties?.Environment as { readonly Variables: Record<string, unknown> }).Variables;
 }
@@ -26,19 +28,40 @@ describe("the template", () => {
     expect(Template.fromStack(stackOf()).toJSON()).toEqual(template().toJSON());
   });
 
-  test.each(Object.entries(VARIANTS))("holds nothing undefined, no object as text and no unfilled token: %s", (_, context) => {
-    const text = JSON.stringify(template(context).toJSON());
-    expect(text).not.toMatch(/undefined|\[object Object\]|\$\{Token\[|NaN/);
-  });
+  test.each(Object.entries(VARIANTS))(
+    "holds nothing undefined, no object as text and no unfilled token: %s",
+    (_, context) => {
+      const text = JSON.stringify(template(context).toJSON());
+      expect(text).not.toMatch(/undefined|\[object Object\]|\$\{Token\[|NaN/);
+    },
+  );
 
   test("keeps nothing but the bucket and its key when the stack is deleted", () => {
     const kept = Object.values(resources(template())).filter((resource) => resource.DeletionPolicy === "Retain");
-    expect(kept.map((resource) => resource.Type).sort()).toEqual(["AWS::KMS::Key", "AWS::S3::Bucket", "AWS::S3::BucketPolicy"]);
+    expect(kept.map((resource) => resource.Type).sort()).toEqual([
+      "AWS::KMS::Key",
+      "AWS::S3::Bucket",
+      "AWS::S3::BucketPolicy",
+    ]);
   });
 
   test("names nothing but what must have a name, and all of that begins with the prefix", () => {
     const names = Object.values(resources(template({ prefix: "two" }))).flatMap((resource) =>
-      ["BucketName", "FunctionName", "RoleName", "QueueName", "TopicName", "StateMachineName", "LogGroupName", "JobQueueName", "JobDefinitionName", "ComputeEnvironmentName", "DashboardName", "LaunchTemplateName", "AliasName"]
+      [
+        "BucketName",
+        "FunctionName",
+        "RoleName",
+        "QueueName",
+        "TopicName",
+        "StateMachineName",
+        "LogGroupName",
+        "JobQueueName",
+        "JobDefinitionName",
+        "ComputeEnvironmentName",
+        "DashboardName",
+        "LaunchTemplateName",
+        "AliasName",
+      ]
         .map((key) => resource.Properties?.[key])
         .filter((name) => typeof name === "string"),
     );
@@ -50,40 +73,61 @@ describe("storage", () => {
   test("is encrypted, private, and asks for TLS", () => {
     const made = template();
     made.hasResourceProperties("AWS::S3::Bucket", {
-      PublicAccessBlockConfiguration: { BlockPublicAcls: true, BlockPublicPolicy: true, IgnorePublicAcls: true, RestrictPublicBuckets: true },
-      BucketEncryption: { ServerSideEncryptionConfiguration: [{ BucketKeyEnabled: true, ServerSideEncryptionByDefault: { SSEAlgorithm: "aws:kms" } }] },
+      PublicAccessBlockConfiguration: {
+        BlockPublicAcls: true,
+        BlockPublicPolicy: true,
+        IgnorePublicAcls: true,
+        RestrictPublicBuckets: true,
+      },
+      BucketEncryption: {
+        ServerSideEncryptionConfiguration: [
+          { BucketKeyEnabled: true, ServerSideEncryptionByDefault: { SSEAlgorithm: "aws:kms" } },
+        ],
+      },
     });
     made.hasResourceProperties("AWS::S3::BucketPolicy", {
-      PolicyDocument: { Statement: Match.arrayWith([Match.objectLike({ Effect: "Deny", Condition: { Bool: { "aws:SecureTransport": "false" } } })]) },
-    });
-  });
-
-  test("moves and expires data alone, and what is small stays", () => {
-    template({ lifecycleRules: { glacier: 1, deepArchive: "91", expiration: 365 } }).hasResourceProperties("AWS::S3::Bucket", {
-      LifecycleConfiguration: {
-        Rules: Match.arrayWith([
-          Match.objectLike({
-            Prefix: "data/",
-            ObjectSizeGreaterThan: 1_048_576,
-            Transitions: [
-              { StorageClass: "GLACIER", TransitionInDays: 1 },
-              { StorageClass: "DEEP_ARCHIVE", TransitionInDays: 91 },
-            ],
-          }),
-          Match.objectLike({ Prefix: "data/", ExpirationInDays: 365 }),
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          Match.objectLike({ Effect: "Deny", Condition: { Bool: { "aws:SecureTransport": "false" } } }),
         ]),
       },
     });
   });
 
+  test("moves and expires data alone, and what is small stays", () => {
+    template({ lifecycleRules: { glacier: 1, deepArchive: "91", expiration: 365 } }).hasResourceProperties(
+      "AWS::S3::Bucket",
+      {
+        LifecycleConfiguration: {
+          Rules: Match.arrayWith([
+            Match.objectLike({
+              Prefix: "data/",
+              ObjectSizeGreaterThan: 1_048_576,
+              Transitions: [
+                { StorageClass: "GLACIER", TransitionInDays: 1 },
+                { StorageClass: "DEEP_ARCHIVE", TransitionInDays: 91 },
+              ],
+            }),
+            Match.objectLike({ Prefix: "data/", ExpirationInDays: 365 }),
+          ]),
+        },
+      },
+    );
+  });
+
   test("aborts unfinished uploads later than any export may take", () => {
     template().hasResourceProperties("AWS::S3::Bucket", {
-      LifecycleConfiguration: { Rules: Match.arrayWith([Match.objectLike({ AbortIncompleteMultipartUpload: { DaysAfterInitiation: 14 } })]) },
+      LifecycleConfiguration: {
+        Rules: Match.arrayWith([Match.objectLike({ AbortIncompleteMultipartUpload: { DaysAfterInitiation: 14 } })]),
+      },
     });
   });
 
   test("has versions where Object Lock asks for them, and only there", () => {
-    template().hasResourceProperties("AWS::S3::Bucket", { VersioningConfiguration: Match.absent(), ObjectLockEnabled: Match.absent() });
+    template().hasResourceProperties("AWS::S3::Bucket", {
+      VersioningConfiguration: Match.absent(),
+      ObjectLockEnabled: Match.absent(),
+    });
     template({ objectLock: { mode: "COMPLIANCE", days: 30 } }).hasResourceProperties("AWS::S3::Bucket", {
       ObjectLockEnabled: true,
       VersioningConfiguration: { Status: "Enabled" },
@@ -100,7 +144,11 @@ describe("storage", () => {
   test("uses a key that is named", () => {
     const made = template(VARIANTS["own-keys"]);
     made.hasResourceProperties("AWS::S3::Bucket", {
-      BucketEncryption: { ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { KMSMasterKeyID: Match.stringLikeRegexp("11111111") } }] },
+      BucketEncryption: {
+        ServerSideEncryptionConfiguration: [
+          { ServerSideEncryptionByDefault: { KMSMasterKeyID: Match.stringLikeRegexp("11111111") } },
+        ],
+      },
     });
     made.resourceCountIs("AWS::KMS::Key", 1);
   });
@@ -120,7 +168,9 @@ describe("network", () => {
     made.resourceCountIs("AWS::EC2::NatGateway", 1);
     made.resourceCountIs("AWS::EC2::VPCEndpoint", 1);
     made.resourceCountIs("AWS::Batch::JobQueue", 2);
-    made.hasResourceProperties("AWS::Batch::ComputeEnvironment", { ComputeResources: { Subnets: [{ Ref: Match.stringLikeRegexp("private") }] } });
+    made.hasResourceProperties("AWS::Batch::ComputeEnvironment", {
+      ComputeResources: { Subnets: [{ Ref: Match.stringLikeRegexp("private") }] },
+    });
   });
 
   test("in public subnets costs nothing and lets nothing in", () => {
@@ -137,7 +187,9 @@ describe("network", () => {
     made.resourceCountIs("AWS::EC2::VPC", 0);
     made.resourceCountIs("AWS::EC2::VPCEndpoint", 0);
     made.hasResourceProperties("AWS::EC2::SecurityGroup", { VpcId: "vpc-0123456789abcdef0" });
-    made.hasResourceProperties("AWS::Batch::ComputeEnvironment", { ComputeResources: { Subnets: ["subnet-0123456789abcdef1"] } });
+    made.hasResourceProperties("AWS::Batch::ComputeEnvironment", {
+      ComputeResources: { Subnets: ["subnet-0123456789abcdef1"] },
+    });
     expect(JSON.stringify(environmentOf({ ...VARIANTS.existing }, "plan").JOB_QUEUES)).toContain("eu-central-1b");
   });
 });
@@ -148,10 +200,14 @@ describe("compute", () => {
     made.hasResourceProperties("AWS::EC2::LaunchTemplate", {
       LaunchTemplateData: {
         MetadataOptions: { HttpTokens: "required", HttpPutResponseHopLimit: 2 },
-        BlockDeviceMappings: [{ DeviceName: "/dev/xvda", Ebs: { Encrypted: true, VolumeSize: 40, DeleteOnTermination: true } }],
+        BlockDeviceMappings: [
+          { DeviceName: "/dev/xvda", Ebs: { Encrypted: true, VolumeSize: 40, DeleteOnTermination: true } },
+        ],
       },
     });
-    made.allResourcesProperties("AWS::Batch::ComputeEnvironment", { ComputeResources: { MinvCpus: 0, MaxvCpus: 32, Type: "EC2" } });
+    made.allResourcesProperties("AWS::Batch::ComputeEnvironment", {
+      ComputeResources: { MinvCpus: 0, MaxvCpus: 32, Type: "EC2" },
+    });
   });
 
   test("tries Spot first and falls back where that is wanted", () => {
@@ -168,10 +224,18 @@ describe("compute", () => {
   test("gives the exporter the host's devices, and the verifier nothing of them", () => {
     const made = template();
     made.hasResourceProperties("AWS::Batch::JobDefinition", {
-      ContainerProperties: { Privileged: true, ReadonlyRootFilesystem: true, Volumes: Match.arrayWith([{ Name: "dev", Host: { SourcePath: "/dev" } }]) },
+      ContainerProperties: {
+        Privileged: true,
+        ReadonlyRootFilesystem: true,
+        Volumes: Match.arrayWith([{ Name: "dev", Host: { SourcePath: "/dev" } }]),
+      },
     });
     made.hasResourceProperties("AWS::Batch::JobDefinition", {
-      ContainerProperties: { Privileged: false, ReadonlyRootFilesystem: true, Volumes: [{ Name: "scratch", Host: {} }] },
+      ContainerProperties: {
+        Privileged: false,
+        ReadonlyRootFilesystem: true,
+        Volumes: [{ Name: "scratch", Host: {} }],
+      },
     });
   });
 
@@ -206,12 +270,20 @@ describe("compute", () => {
     ["maxVcpus", 8, { MaxvCpus: 4 }],
     ["instanceTypes", ["m7g"], { InstanceTypes: ["m7g"] }],
   ])("follows compute.%s", (key, value, expected) => {
-    template({ compute: { [key]: value } }).hasResourceProperties("AWS::Batch::ComputeEnvironment", { ComputeResources: expected });
+    template({ compute: { [key]: value } }).hasResourceProperties("AWS::Batch::ComputeEnvironment", {
+      ComputeResources: expected,
+    });
   });
 
   test.each([
-    [{ jobVcpus: 2 }, { ContainerProperties: { ResourceRequirements: Match.arrayWith([{ Type: "VCPU", Value: "2" }]) } }],
-    [{ jobMemoryMib: 2048 }, { ContainerProperties: { ResourceRequirements: Match.arrayWith([{ Type: "MEMORY", Value: "2048" }]) } }],
+    [
+      { jobVcpus: 2 },
+      { ContainerProperties: { ResourceRequirements: Match.arrayWith([{ Type: "VCPU", Value: "2" }]) } },
+    ],
+    [
+      { jobMemoryMib: 2048 },
+      { ContainerProperties: { ResourceRequirements: Match.arrayWith([{ Type: "MEMORY", Value: "2048" }]) } },
+    ],
     [{ exportTimeoutHours: 10 }, { Timeout: { AttemptDurationSeconds: 36_000 } }],
   ])("follows %j", (compute, expected) => {
     template({ compute }).allResourcesProperties("AWS::Batch::JobDefinition", expected);
@@ -220,15 +292,34 @@ describe("compute", () => {
 
 describe("the plan function", () => {
   test.each<[Record<string, unknown>, Record<string, string>]>([
-    [{}, { DELETE_RECOVERY_POINT: "false", VERIFY: "readback", CODEC: "gzip", COMPRESSION_LEVEL: "6", MINIMUM_RECOVERY_POINTS: "0", VOLUME_IOPS: "" }],
+    [
+      {},
+      {
+        DELETE_RECOVERY_POINT: "false",
+        VERIFY: "readback",
+        CODEC: "gzip",
+        COMPRESSION_LEVEL: "6",
+        MINIMUM_RECOVERY_POINTS: "0",
+        VOLUME_IOPS: "",
+      },
+    ],
     [{ "auto-delete-snapshot": "false" }, { DELETE_RECOVERY_POINT: "false" }],
     [{ "auto-delete-snapshot": "true" }, { DELETE_RECOVERY_POINT: "true" }],
-    [{ backupTag: "exported", minimumRecoveryPoints: 2 }, { DELETE_ONLY_TAGGED: "exported", MINIMUM_RECOVERY_POINTS: "2" }],
+    [
+      { backupTag: "exported", minimumRecoveryPoints: 2 },
+      { DELETE_ONLY_TAGGED: "exported", MINIMUM_RECOVERY_POINTS: "2" },
+    ],
     [{ verification: "checksum" }, { VERIFY: "checksum" }],
     [{ compression: { codec: "zstd" } }, { CODEC: "zstd", COMPRESSION_LEVEL: "3" }],
     [{ compression: { level: 9 } }, { COMPRESSION_LEVEL: "9" }],
-    [{ restore: { throughputMib: 500, iops: 4000, initializationRateMib: 200 } }, { VOLUME_THROUGHPUT_MIB: "500", VOLUME_IOPS: "4000", VOLUME_INITIALIZATION_RATE_MIB: "200" }],
-    [{ restore: { volumeType: "io2", iops: 5000, timeoutMinutes: 90 } }, { VOLUME_TYPE: "io2", RESTORE_TIMEOUT_MINUTES: "90" }],
+    [
+      { restore: { throughputMib: 500, iops: 4000, initializationRateMib: 200 } },
+      { VOLUME_THROUGHPUT_MIB: "500", VOLUME_IOPS: "4000", VOLUME_INITIALIZATION_RATE_MIB: "200" },
+    ],
+    [
+      { restore: { volumeType: "io2", iops: 5000, timeoutMinutes: 90 } },
+      { VOLUME_TYPE: "io2", RESTORE_TIMEOUT_MINUTES: "90" },
+    ],
     [{ compute: { exportTimeoutHours: 12 } }, { EXPORT_TIMEOUT_HOURS: "12" }],
     [{ tags: { team: "backup" } }, { RESOURCE_TAGS: '{"team":"backup"}' }],
   ])("is told of %j", (context, expected) => {
@@ -242,28 +333,53 @@ describe("databases", () => {
 
   test("are restored into a subnet group of all zones, where only workers reach them, and from where nothing leaves", () => {
     const made = template(DATABASES);
-    made.hasResourceProperties("AWS::RDS::DBSubnetGroup", { SubnetIds: [{ Ref: Match.anyValue() }, { Ref: Match.anyValue() }] });
+    made.hasResourceProperties("AWS::RDS::DBSubnetGroup", {
+      SubnetIds: [{ Ref: Match.anyValue() }, { Ref: Match.anyValue() }],
+    });
     const workers = { "Fn::GetAtt": [Match.stringLikeRegexp("Workers"), "GroupId"] };
     const restored = { "Fn::GetAtt": [Match.stringLikeRegexp("Restored"), "GroupId"] };
     made.resourceCountIs("AWS::EC2::SecurityGroupIngress", 2);
     for (const port of [5432, 3306]) {
-      made.hasResourceProperties("AWS::EC2::SecurityGroupIngress", { GroupId: restored, SourceSecurityGroupId: workers, FromPort: port, ToPort: port, IpProtocol: "tcp" });
-      made.hasResourceProperties("AWS::EC2::SecurityGroupEgress", { GroupId: workers, DestinationSecurityGroupId: restored, FromPort: port, ToPort: port });
+      made.hasResourceProperties("AWS::EC2::SecurityGroupIngress", {
+        GroupId: restored,
+        SourceSecurityGroupId: workers,
+        FromPort: port,
+        ToPort: port,
+        IpProtocol: "tcp",
+      });
+      made.hasResourceProperties("AWS::EC2::SecurityGroupEgress", {
+        GroupId: workers,
+        DestinationSecurityGroupId: restored,
+        FromPort: port,
+        ToPort: port,
+      });
     }
     made.hasResourceProperties("AWS::EC2::SecurityGroup", {
       GroupDescription: Match.stringLikeRegexp("Restored databases"),
       SecurityGroupIngress: Match.absent(),
-      SecurityGroupEgress: [{ CidrIp: "255.255.255.255/32", Description: "Disallow all traffic", FromPort: 252, ToPort: 86, IpProtocol: "icmp" }],
+      SecurityGroupEgress: [
+        {
+          CidrIp: "255.255.255.255/32",
+          Description: "Disallow all traffic",
+          FromPort: 252,
+          ToPort: 86,
+          IpProtocol: "icmp",
+        },
+      ],
     });
   });
 
   test("of somebody else's network are restored into its subnets", () => {
-    template({ ...VARIANTS.existing, ...DATABASES }).hasResourceProperties("AWS::RDS::DBSubnetGroup", { SubnetIds: ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"] });
+    template({ ...VARIANTS.existing, ...DATABASES }).hasResourceProperties("AWS::RDS::DBSubnetGroup", {
+      SubnetIds: ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+    });
   });
 
   test("need an endpoint for their passwords, and tables one of their own", () => {
     const services = (context: Record<string, unknown>): string[] =>
-      Object.values(template(context).findResources("AWS::EC2::VPCEndpoint")).map((endpoint) => JSON.stringify((endpoint as { readonly Properties: { readonly ServiceName: unknown } }).Properties.ServiceName));
+      Object.values(template(context).findResources("AWS::EC2::VPCEndpoint")).map((endpoint) =>
+        JSON.stringify((endpoint as { readonly Properties: { readonly ServiceName: unknown } }).Properties.ServiceName),
+      );
     const ofDatabases = services(DATABASES);
     expect(ofDatabases).toHaveLength(9);
     expect(ofDatabases.filter((service) => service.includes(".ssm"))).toHaveLength(1);
@@ -273,7 +389,14 @@ describe("databases", () => {
     }
     template(JUST_TABLES).hasResourceProperties("AWS::EC2::VPCEndpoint", {
       VpcEndpointType: "Gateway",
-      PolicyDocument: { Statement: [Match.objectLike({ Action: ["dynamodb:DescribeTable", "dynamodb:Scan"], Resource: { "Fn::Join": ["", Match.arrayWith([":table/exp-*-table"])] } })] },
+      PolicyDocument: {
+        Statement: [
+          Match.objectLike({
+            Action: ["dynamodb:DescribeTable", "dynamodb:Scan"],
+            Resource: { "Fn::Join": ["", Match.arrayWith([":table/exp-*-table"])] },
+          }),
+        ],
+      },
     });
   });
 
@@ -281,13 +404,24 @@ describe("databases", () => {
     const made = template({ ...DATABASES, database: { parquet: true } });
     made.hasResourceProperties("AWS::IAM::Role", {
       AssumeRolePolicyDocument: {
-        Statement: [{ Action: "sts:AssumeRole", Effect: "Allow", Principal: { Service: "export.rds.amazonaws.com" }, Condition: { StringEquals: { "aws:SourceAccount": { Ref: "AWS::AccountId" } } } }],
+        Statement: [
+          {
+            Action: "sts:AssumeRole",
+            Effect: "Allow",
+            Principal: { Service: "export.rds.amazonaws.com" },
+            Condition: { StringEquals: { "aws:SourceAccount": { Ref: "AWS::AccountId" } } },
+          },
+        ],
       },
     });
     // That of the bucket, and that of the messages.
     made.resourceCountIs("AWS::KMS::Key", 2);
     const bucketKey = { "Fn::GetAtt": [Match.stringLikeRegexp("StorageKey"), "Arn"] };
-    expect(Match.objectLike(bucketKey).test(environmentOf({ ...DATABASES, database: { parquet: true } }, "plan").SNAPSHOT_EXPORT_KMS_KEY_ID).hasFailed()).toBe(false);
+    expect(
+      Match.objectLike(bucketKey)
+        .test(environmentOf({ ...DATABASES, database: { parquet: true } }, "plan").SNAPSHOT_EXPORT_KMS_KEY_ID)
+        .hasFailed(),
+    ).toBe(false);
     expect(environmentOf(VARIANTS["own-keys"] ?? {}, "plan").SNAPSHOT_EXPORT_KMS_KEY_ID).toMatch(/key\/99999999/);
   });
 
@@ -300,7 +434,15 @@ describe("databases", () => {
   });
 
   test("are told to the functions that plan exports and look for what was left", () => {
-    const none = ["DATABASE_SUBNET_GROUP", "DATABASE_SECURITY_GROUPS", "DATABASE_PARAMETER_PATH", "DATABASE_INSTANCE_CLASSES", "SNAPSHOT_EXPORT_ROLE_ARN", "SNAPSHOT_EXPORT_KMS_KEY_ID", "RESTORE_JOB_ROLE_ARN"];
+    const none = [
+      "DATABASE_SUBNET_GROUP",
+      "DATABASE_SECURITY_GROUPS",
+      "DATABASE_PARAMETER_PATH",
+      "DATABASE_INSTANCE_CLASSES",
+      "SNAPSHOT_EXPORT_ROLE_ARN",
+      "SNAPSHOT_EXPORT_KMS_KEY_ID",
+      "RESTORE_JOB_ROLE_ARN",
+    ];
     expect(environmentOf({}, "plan")).toMatchObject({
       ...Object.fromEntries(none.map((name) => [name, ""])),
       DATABASE_METHOD: "auto",
@@ -314,7 +456,12 @@ describe("databases", () => {
       ...VARIANTS.everything,
       prefix: "two",
       "auto-delete-snapshot": false,
-      database: { method: "dump", instanceClasses: ["db.m7g.large", "db.m6i.large"], restoreTimeoutHours: 12, parquet: true },
+      database: {
+        method: "dump",
+        instanceClasses: ["db.m7g.large", "db.m6i.large"],
+        restoreTimeoutHours: 12,
+        parquet: true,
+      },
       dynamodb: { native: "pitr", format: "ion" },
       nativeExportTimeoutHours: 100,
     };
@@ -328,7 +475,12 @@ describe("databases", () => {
       DYNAMODB_NATIVE: "pitr",
       DYNAMODB_FORMAT: "ion",
     });
-    for (const [name, logicalId] of [["DATABASE_SUBNET_GROUP", "DatabasesSubnets"], ["DATABASE_SECURITY_GROUPS", "DatabasesRestored"], ["SNAPSHOT_EXPORT_ROLE_ARN", "DatabasesExportRole"], ["RESTORE_JOB_ROLE_ARN", "TablesRestoreRole"]] as const) {
+    for (const [name, logicalId] of [
+      ["DATABASE_SUBNET_GROUP", "DatabasesSubnets"],
+      ["DATABASE_SECURITY_GROUPS", "DatabasesRestored"],
+      ["SNAPSHOT_EXPORT_ROLE_ARN", "DatabasesExportRole"],
+      ["RESTORE_JOB_ROLE_ARN", "TablesRestoreRole"],
+    ] as const) {
       expect(JSON.stringify(plan[name])).toContain(logicalId);
     }
     const RESOURCE_TYPES = '["EBS","EC2","RDS","Aurora","DynamoDB"]';
@@ -337,18 +489,25 @@ describe("databases", () => {
   });
 
   test("leave the environment of the plan function within the 4 KiB that Lambda takes, whatever is set", () => {
-    const arn = (key: number): string => `arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/${key}1111111-2222-3333-4444-555555555555`;
+    const arn = (key: number): string =>
+      `arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/${key}1111111-2222-3333-4444-555555555555`;
     const plan = environmentOf(
       {
         ...VARIANTS.everything,
         prefix: "b".repeat(30),
         region: "us-gov-west-1",
         backupTag: "t".repeat(128),
-        tags: { ...Object.fromEntries(Array.from({ length: 5 }, (_, index) => [`k${index}`, "v".repeat(256)])), team: "v".repeat(55) },
+        tags: {
+          ...Object.fromEntries(Array.from({ length: 5 }, (_, index) => [`k${index}`, "v".repeat(256)])),
+          team: "v".repeat(55),
+        },
         network: { availabilityZones: Array.from("abcdef", (letter) => `us-gov-west-1${letter}`) },
         compute: { maxVcpus: 200 },
         restore: { throughputMib: 2000, iops: 80_000, initializationRateMib: 300, volumeKmsKey: arn(1) },
-        database: { parquet: arn(2), instanceClasses: Array.from({ length: MOST_INSTANCE_CLASSES }, (_, index) => `db.x2iedn.${index}2xlarge`) },
+        database: {
+          parquet: arn(2),
+          instanceClasses: Array.from({ length: MOST_INSTANCE_CLASSES }, (_, index) => `db.x2iedn.${index}2xlarge`),
+        },
       },
       "plan",
     );
@@ -365,33 +524,56 @@ describe("triggers", () => {
   test("listen to the vault, to its types, and nothing else", () => {
     const made = template({ backupVault: "aws/efs/automatic-backup-vault", resourceTypes: ["EBS"] });
     made.hasResourceProperties("AWS::Events::Rule", {
-      EventPattern: { source: ["aws.backup"], "detail-type": ["Backup Job State Change"], detail: { state: ["COMPLETED"], backupVaultName: ["aws/efs/automatic-backup-vault"], resourceType: ["EBS"] } },
+      EventPattern: {
+        source: ["aws.backup"],
+        "detail-type": ["Backup Job State Change"],
+        detail: { state: ["COMPLETED"], backupVaultName: ["aws/efs/automatic-backup-vault"], resourceType: ["EBS"] },
+      },
     });
     made.hasResourceProperties("AWS::Events::Rule", {
-      EventPattern: { "detail-type": ["Copy Job State Change"], detail: { destinationBackupVaultArn: [{ "Fn::Join": ["", Match.arrayWith([":backup-vault:aws/efs/automatic-backup-vault"])] }] } },
+      EventPattern: {
+        "detail-type": ["Copy Job State Change"],
+        detail: {
+          destinationBackupVaultArn: [
+            { "Fn::Join": ["", Match.arrayWith([":backup-vault:aws/efs/automatic-backup-vault"])] },
+          ],
+        },
+      },
     });
   });
 
   test("try for a day and leave what could not be delivered in the queue", () => {
     const made = template();
-    for (const rule of Object.values(made.findResources("AWS::Events::Rule")) as { readonly Properties: { readonly Targets: readonly Record<string, unknown>[] } }[]) {
+    for (const rule of Object.values(made.findResources("AWS::Events::Rule")) as {
+      readonly Properties: { readonly Targets: readonly Record<string, unknown>[] };
+    }[]) {
       for (const target of rule.Properties.Targets) {
         expect(target.DeadLetterConfig).toBeDefined();
       }
     }
-    made.hasResourceProperties("AWS::Events::Rule", { Targets: [Match.objectLike({ RetryPolicy: { MaximumEventAgeInSeconds: 86_400, MaximumRetryAttempts: 185 } })] });
+    made.hasResourceProperties("AWS::Events::Rule", {
+      Targets: [Match.objectLike({ RetryPolicy: { MaximumEventAgeInSeconds: 86_400, MaximumRetryAttempts: 185 } })],
+    });
   });
 
   test("call the reconciler daily, dry or not, or never", () => {
     const daily = { ScheduleExpression: "rate(1 day)" };
     template().hasResourceProperties("AWS::Events::Rule", daily);
-    expect(environmentOf({}, "reconciler")).toMatchObject({ RECONCILE_DRY_RUN: "false", RECONCILE_MAX_STARTS: "20", RECONCILE_LOOK_BACK_DAYS: "" });
-    expect(environmentOf({ reconcile: { mode: "dry-run", maxStarts: 5, lookBackDays: 30 } }, "reconciler")).toMatchObject({
+    expect(environmentOf({}, "reconciler")).toMatchObject({
+      RECONCILE_DRY_RUN: "false",
+      RECONCILE_MAX_STARTS: "20",
+      RECONCILE_LOOK_BACK_DAYS: "",
+    });
+    expect(
+      environmentOf({ reconcile: { mode: "dry-run", maxStarts: 5, lookBackDays: 30 } }, "reconciler"),
+    ).toMatchObject({
       RECONCILE_DRY_RUN: "true",
       RECONCILE_MAX_STARTS: "5",
       RECONCILE_LOOK_BACK_DAYS: "30",
     });
-    expect(Object.keys(template({ reconcile: { mode: "off" } }).findResources("AWS::Events::Rule", { Properties: daily }))).toEqual([]);
+    expect(
+      Object.keys(template({ reconcile: { mode: "off" } }).findResources("AWS::Events::Rule", { Properties: daily })),
+    ).toEqual([]);
   });
 });
 
@@ -400,25 +582,40 @@ describe("operations", () => {
     template({ notificationAlias: "backup@example.com" }).resourceCountIs("AWS::SNS::Subscription", 1);
     template(VARIANTS.spot).resourceCountIs("AWS::SNS::Subscription", 2);
     template().resourceCountIs("AWS::SNS::Subscription", 0);
-    template({ notifications: { emails: ["a@example.com", "b@example.com"], onFailure: false, onSuccess: true } }).allResourcesProperties("AWS::SNS::Subscription", {
+    template({
+      notifications: { emails: ["a@example.com", "b@example.com"], onFailure: false, onSuccess: true },
+    }).allResourcesProperties("AWS::SNS::Subscription", {
       TopicArn: { Ref: Match.stringLikeRegexp("Successes") },
     });
   });
 
   test("alarm on failures, time-outs, stops, dead letters and exports that take too long", () => {
     const made = template({ monitoring: { alarmAfterHours: 3 } });
-    for (const MetricName of ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted", "ApproximateNumberOfMessagesVisible"]) {
-      made.hasResourceProperties("AWS::CloudWatch::Alarm", { MetricName, Threshold: 1, AlarmActions: Match.anyValue() });
+    for (const MetricName of [
+      "ExecutionsFailed",
+      "ExecutionsTimedOut",
+      "ExecutionsAborted",
+      "ApproximateNumberOfMessagesVisible",
+    ]) {
+      made.hasResourceProperties("AWS::CloudWatch::Alarm", {
+        MetricName,
+        Threshold: 1,
+        AlarmActions: Match.anyValue(),
+      });
     }
     made.hasResourceProperties("AWS::CloudWatch::Alarm", { MetricName: "OldestExecutionSeconds", Threshold: 10_800 });
   });
 
   test("keep logs as long as told", () => {
-    template({ monitoring: { logRetentionDays: 30 } }).allResourcesProperties("AWS::Logs::LogGroup", { RetentionInDays: 30 });
+    template({ monitoring: { logRetentionDays: 30 } }).allResourcesProperties("AWS::Logs::LogGroup", {
+      RetentionInDays: 30,
+    });
   });
 
   test("tag everything", () => {
-    template({ tags: { team: "backup" } }).hasResourceProperties("AWS::S3::Bucket", { Tags: Match.arrayWith([{ Key: "team", Value: "backup" }]) });
+    template({ tags: { team: "backup" } }).hasResourceProperties("AWS::S3::Bucket", {
+      Tags: Match.arrayWith([{ Key: "team", Value: "backup" }]),
+    });
   });
 });
 
@@ -427,14 +624,19 @@ describe("the state machine", () => {
     template().hasResourceProperties("AWS::StepFunctions::StateMachine", {
       StateMachineName: "backup-export",
       DefinitionString: Match.stringLikeRegexp('"Resource":"\\$\\{PlanFunctionArn\\}"'),
-      DefinitionSubstitutions: Match.objectLike({ PlanFunctionArn: { "Fn::GetAtt": Match.anyValue() }, Partition: { Ref: "AWS::Partition" } }),
+      DefinitionSubstitutions: Match.objectLike({
+        PlanFunctionArn: { "Fn::GetAtt": Match.anyValue() },
+        Partition: { Ref: "AWS::Partition" },
+      }),
       LoggingConfiguration: { Level: "ALL", IncludeExecutionData: true },
       TracingConfiguration: { Enabled: true },
     });
   });
 
   test("fills in every token that the file has, and no other", () => {
-    const machine = Object.values(template().findResources("AWS::StepFunctions::StateMachine"))[0] as { readonly Properties: { readonly DefinitionString: string; readonly DefinitionSubstitutions: object } };
+    const machine = Object.values(template().findResources("AWS::StepFunctions::StateMachine"))[0] as {
+      readonly Properties: { readonly DefinitionString: string; readonly DefinitionSubstitutions: object };
+    };
     const tokens = new Set([...machine.Properties.DefinitionString.matchAll(/\$\{(\w+)\}/g)].map(([, token]) => token));
     expect(new Set(Object.keys(machine.Properties.DefinitionSubstitutions))).toEqual(tokens);
   });
@@ -450,7 +652,14 @@ describe("the catalog", () => {
           Parameters: Match.objectLike({
             "projection.enabled": "true",
             "projection.resource_type.values": "ebs,ec2",
-            "storage.location.template": { "Fn::Join": ["", Match.arrayWith([`/catalog/${Name}/account_id=\${account_id}/region=\${region}/resource_type=\${resource_type}/year=\${year}/month=\${month}`])] },
+            "storage.location.template": {
+              "Fn::Join": [
+                "",
+                Match.arrayWith([
+                  `/catalog/${Name}/account_id=\${account_id}/region=\${region}/resource_type=\${resource_type}/year=\${year}/month=\${month}`,
+                ]),
+              ],
+            },
           }),
         },
       });

@@ -13,8 +13,17 @@ export const VARIANTS: Readonly<Record<string, Readonly<Record<string, unknown>>
       ],
     },
   },
-  deleting: { "auto-delete-snapshot": "true", backupTag: "exported", minimumRecoveryPoints: 3, tags: { team: "backup" }, securityTag: "team" },
-  locked: { objectLock: { mode: "COMPLIANCE", days: 30 }, lifecycleRules: { glacier: 1, deepArchive: 91, expiration: 3650 } },
+  deleting: {
+    "auto-delete-snapshot": "true",
+    backupTag: "exported",
+    minimumRecoveryPoints: 3,
+    tags: { team: "backup" },
+    securityTag: "team",
+  },
+  locked: {
+    objectLock: { mode: "COMPLIANCE", days: 30 },
+    lifecycleRules: { glacier: 1, deepArchive: 91, expiration: 3650 },
+  },
   "own-keys": {
     account: "123456789012",
     region: "eu-central-1",
@@ -26,7 +35,11 @@ export const VARIANTS: Readonly<Record<string, Readonly<Record<string, unknown>>
     restore: { snapshotKmsKeys: ["arn:aws:kms:eu-central-1:123456789012:key/66666666-7777-8888-9999-000000000000"] },
   },
   databases: { resourceTypes: ["RDS"], network: { mode: "nat" }, "auto-delete-snapshot": true },
-  tables: { resourceTypes: ["DynamoDB"], dynamodb: { native: "pitr", format: "ion" }, network: { mode: "public", availabilityZones: 1 } },
+  tables: {
+    resourceTypes: ["DynamoDB"],
+    dynamodb: { native: "pitr", format: "ion" },
+    network: { mode: "public", availabilityZones: 1 },
+  },
   everything: {
     resourceTypes: ["EBS", "EC2", "RDS", "Aurora", "DynamoDB"],
     database: { method: "parquet", parquet: true, instanceClasses: ["db.m7g.large"] },
@@ -36,7 +49,11 @@ export const VARIANTS: Readonly<Record<string, Readonly<Record<string, unknown>>
     securityTag: "team",
   },
   spot: {
-    compute: { architecture: "x86_64", spot: true, workerImage: "123456789012.dkr.ecr.eu-central-1.amazonaws.com/worker:1" },
+    compute: {
+      architecture: "x86_64",
+      spot: true,
+      workerImage: "123456789012.dkr.ecr.eu-central-1.amazonaws.com/worker:1",
+    },
     reconcile: { mode: "off" },
     notifications: { emails: ["backup@example.com"], onSuccess: true },
   },

@@ -289,6 +289,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden;
 
     #[test]
     fn names_are_unique_and_come_back() {
@@ -297,6 +298,17 @@ mod tests {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("{:?}", kind.name()));
         }
         assert_eq!(Kind::from_name("States.Timeout"), None);
+    }
+
+    /// The page of errors is held against it.
+    #[test]
+    fn the_golden_file_names_every_kind() {
+        let names = Kind::ALL.map(Kind::name);
+        golden::assert("failure-kinds.json", &serde_json::json!(names));
+        // Whoever parses a kind is told of all that there are: "unknown variant ``, expected one of `…`, `…`".
+        let told = serde_json::from_str::<Kind>("\"\"").unwrap_err().to_string();
+        let variants: Vec<&str> = told.split('`').skip(3).step_by(2).collect();
+        assert_eq!(variants, names);
     }
 
     #[test]

@@ -13,8 +13,11 @@ pub mod engine;
 pub mod event;
 pub mod facts;
 pub mod failure;
+#[cfg(test)]
+mod golden;
 pub mod id;
 pub mod key;
+pub mod limit;
 pub mod manifest;
 pub mod name;
 pub mod part;

@@ -119,16 +119,14 @@ async fn of_plan(
 /// Both counts are told each time, so that a day without failures is a zero and not a gap.
 fn metrics(state: ConclusionState, entered: Option<(&Plan, &Entry)>, now: Timestamp) -> Vec<Metric> {
     let is = |other| usize::from(state == other);
-    let mut metrics = vec![
-        Metric::count("Exports", is(ConclusionState::Exported)),
-        Metric::count("FailedExports", is(ConclusionState::Failed)),
-    ];
+    let mut metrics =
+        vec![Metric::Exports(is(ConclusionState::Exported)), Metric::FailedExports(is(ConclusionState::Failed))];
     if let Some((plan, Entry { row, manifests })) = entered {
         metrics.extend([
-            Metric::bytes("ArchiveBytes", row.bytes),
-            Metric::bytes("SourceBytes", manifests.iter().map(|manifest| manifest.bytes_read).sum()),
-            Metric::seconds("ExportSeconds", plan.started_at, now),
-            Metric::usd("EstimatedCostUsd", cost::estimate_usd(manifests, &plan.volume_options, &PRICES)),
+            Metric::ArchiveBytes(row.bytes),
+            Metric::SourceBytes(manifests.iter().map(|manifest| manifest.bytes_read).sum()),
+            Metric::ExportSeconds(now.duration_since(plan.started_at)),
+            Metric::EstimatedCostUsd(cost::estimate_usd(manifests, &plan.volume_options, &PRICES)),
         ]);
     }
     metrics

@@ -8,68 +8,81 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// The namespace of all metrics.
-pub const NAMESPACE: &str = "BackupExport";
+const NAMESPACE: &str = "BackupExport";
 /// The one dimension: the name of the state machine.
-pub const DIMENSION: &str = "Installation";
+const DIMENSION: &str = "Installation";
 
-/// A unit, as CloudWatch names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// How many.
-    Count,
-    /// Bytes.
-    Bytes,
-    /// Seconds.
-    Seconds,
-    /// None that CloudWatch knows: US dollars.
-    None,
-}
-
-impl Unit {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Count => "Count",
-            Self::Bytes => "Bytes",
-            Self::Seconds => "Seconds",
-            Self::None => "None",
-        }
-    }
-}
-
-/// One value.
+/// One value, under its name.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Metric {
-    /// Its name.
-    pub name: &'static str,
-    /// Its unit.
-    pub unit: Unit,
-    /// The value. CloudWatch keeps floating point numbers, too.
-    pub value: f64,
+pub(crate) enum Metric {
+    /// Exports that finished.
+    Exports(usize),
+    /// Executions that failed.
+    FailedExports(usize),
+    /// What an export's archives take.
+    ArchiveBytes(u64),
+    /// What was read for them.
+    SourceBytes(u64),
+    /// How long an export took.
+    ExportSeconds(SignedDuration),
+    /// What it cost in US dollars, by list prices.
+    EstimatedCostUsd(f64),
+    /// Executions that are at work.
+    Executions(usize),
+    /// How long the oldest of them has been.
+    OldestExecutionSeconds(SignedDuration),
+    /// Recovery points of the vault that have no finished export.
+    UnexportedRecoveryPoints(usize),
+    /// Exports that the reconciler started.
+    StartedExports(usize),
 }
 
 impl Metric {
-    /// A number of things.
-    pub fn count(name: &'static str, count: usize) -> Self {
-        Self { name, unit: Unit::Count, value: number(u64::try_from(count).unwrap_or(u64::MAX)) }
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Exports(_) => "Exports",
+            Self::FailedExports(_) => "FailedExports",
+            Self::ArchiveBytes(_) => "ArchiveBytes",
+            Self::SourceBytes(_) => "SourceBytes",
+            Self::ExportSeconds(_) => "ExportSeconds",
+            Self::EstimatedCostUsd(_) => "EstimatedCostUsd",
+            Self::Executions(_) => "Executions",
+            Self::OldestExecutionSeconds(_) => "OldestExecutionSeconds",
+            Self::UnexportedRecoveryPoints(_) => "UnexportedRecoveryPoints",
+            Self::StartedExports(_) => "StartedExports",
+        }
     }
 
-    /// A size.
-    pub fn bytes(name: &'static str, bytes: u64) -> Self {
-        Self { name, unit: Unit::Bytes, value: number(bytes) }
+    /// As CloudWatch names it. It knows no US dollars.
+    const fn unit(self) -> &'static str {
+        match self {
+            Self::Exports(_)
+            | Self::FailedExports(_)
+            | Self::Executions(_)
+            | Self::UnexportedRecoveryPoints(_)
+            | Self::StartedExports(_) => "Count",
+            Self::ArchiveBytes(_) | Self::SourceBytes(_) => "Bytes",
+            Self::ExportSeconds(_) | Self::OldestExecutionSeconds(_) => "Seconds",
+            Self::EstimatedCostUsd(_) => "None",
+        }
     }
 
-    /// The time from `start` to `end`; never negative.
-    pub fn seconds(name: &'static str, start: Timestamp, end: Timestamp) -> Self {
-        Self { name, unit: Unit::Seconds, value: end.duration_since(start).as_secs_f64().max(0.0) }
-    }
-
-    /// An amount of US dollars.
-    pub fn usd(name: &'static str, usd: f64) -> Self {
-        Self { name, unit: Unit::None, value: usd }
+    /// CloudWatch keeps floating point numbers. A time is never negative: clocks of two machines differ.
+    fn value(self) -> f64 {
+        match self {
+            Self::Exports(count)
+            | Self::FailedExports(count)
+            | Self::Executions(count)
+            | Self::UnexportedRecoveryPoints(count)
+            | Self::StartedExports(count) => number(u64::try_from(count).unwrap_or(u64::MAX)),
+            Self::ArchiveBytes(bytes) | Self::SourceBytes(bytes) => number(bytes),
+            Self::ExportSeconds(time) | Self::OldestExecutionSeconds(time) => time.as_secs_f64().max(0.0),
+            Self::EstimatedCostUsd(usd) => usd,
+        }
     }
 }
 
@@ -79,9 +92,9 @@ fn number(value: u64) -> f64 {
 }
 
 /// The line that tells `metrics` of the installation whose state machine has this ARN or any execution of it.
-pub fn line(state_machine: &str, at: Timestamp, metrics: &[Metric]) -> String {
+fn line(state_machine: &str, at: Timestamp, metrics: &[Metric]) -> String {
     let definitions: Vec<Value> =
-        metrics.iter().map(|metric| json!({"Name": metric.name, "Unit": metric.unit.name()})).collect();
+        metrics.iter().map(|metric| json!({"Name": metric.name(), "Unit": metric.unit()})).collect();
     let mut root = Map::new();
     root.insert(
         "_aws".into(),
@@ -92,7 +105,7 @@ pub fn line(state_machine: &str, at: Timestamp, metrics: &[Metric]) -> String {
     );
     // arn:partition:states:region:account:stateMachine|execution:name[:run]
     root.insert(DIMENSION.into(), state_machine.split(':').nth(6).unwrap_or("unknown").into());
-    root.extend(metrics.iter().map(|metric| (metric.name.to_owned(), json!(metric.value))));
+    root.extend(metrics.iter().map(|metric| (metric.name().to_owned(), json!(metric.value()))));
     Value::Object(root).to_string()
 }
 
@@ -112,7 +125,7 @@ impl Emitter {
     }
 
     /// Tells `metrics`.
-    pub fn emit(&self, state_machine: &str, at: Timestamp, metrics: &[Metric]) {
+    pub(crate) fn emit(&self, state_machine: &str, at: Timestamp, metrics: &[Metric]) {
         (self.0)(line(state_machine, at, metrics));
     }
 }
@@ -130,7 +143,7 @@ mod tests {
     #[test]
     fn a_line_is_what_cloudwatch_reads() {
         let at = "2026-11-21T09:00:00.250Z".parse().unwrap();
-        let metrics = [Metric::count("Exports", 1), Metric::bytes("ArchiveBytes", 8_192), Metric::usd("Cost", 0.25)];
+        let metrics = [Metric::Exports(1), Metric::ArchiveBytes(8_192), Metric::EstimatedCostUsd(0.25)];
         for arn in [
             "arn:aws:states:us-east-1:123456789012:stateMachine:backup-export",
             "arn:aws-cn:states:cn-north-1:123456789012:execution:backup-export:run-1",
@@ -145,11 +158,11 @@ mod tests {
                         "Metrics": [
                             {"Name": "Exports", "Unit": "Count"},
                             {"Name": "ArchiveBytes", "Unit": "Bytes"},
-                            {"Name": "Cost", "Unit": "None"}
+                            {"Name": "EstimatedCostUsd", "Unit": "None"}
                         ]
                     }]
                 },
-                "Installation": "backup-export", "Exports": 1.0, "ArchiveBytes": 8192.0, "Cost": 0.25
+                "Installation": "backup-export", "Exports": 1.0, "ArchiveBytes": 8192.0, "EstimatedCostUsd": 0.25
             });
             assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), expected);
         }
@@ -157,8 +170,32 @@ mod tests {
 
     #[test]
     fn a_time_is_never_negative() {
-        let (early, late) = ("2026-11-21T09:00:00Z".parse().unwrap(), "2026-11-21T09:01:00Z".parse().unwrap());
-        assert!((Metric::seconds("s", early, late).value - 60.0).abs() < f64::EPSILON);
-        assert!(Metric::seconds("s", late, early).value.abs() < f64::EPSILON);
+        let minute = SignedDuration::from_mins(1);
+        assert!((Metric::ExportSeconds(minute).value() - 60.0).abs() < f64::EPSILON);
+        assert!(Metric::ExportSeconds(-minute).value().abs() < f64::EPSILON);
+    }
+
+    /// The CDK app makes alarms and the dashboard of these, and of no others: it reads the file. Edit that by hand.
+    #[test]
+    fn names_and_units_are_those_of_the_golden_file() {
+        let time = SignedDuration::ZERO;
+        let units: Map<String, Value> = [
+            Metric::Exports(0),
+            Metric::FailedExports(0),
+            Metric::ArchiveBytes(0),
+            Metric::SourceBytes(0),
+            Metric::ExportSeconds(time),
+            Metric::EstimatedCostUsd(0.0),
+            Metric::Executions(0),
+            Metric::OldestExecutionSeconds(time),
+            Metric::UnexportedRecoveryPoints(0),
+            Metric::StartedExports(0),
+        ]
+        .into_iter()
+        .map(|metric| (metric.name().to_owned(), metric.unit().into()))
+        .collect();
+        let written = json!({"namespace": NAMESPACE, "dimension": DIMENSION, "units": units});
+        let golden: Value = serde_json::from_str(include_str!("../golden/metrics.json")).unwrap();
+        assert_eq!(written, golden, "lambdas/golden/metrics.json");
     }
 }

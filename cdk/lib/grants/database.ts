@@ -2,14 +2,15 @@ import { ArnFormat } from "aws-cdk-lib";
 import { passwordArns, type Databases } from "../databases.js";
 import type { Installation } from "../installation.js";
 import { describing, type Conditions, type Permission } from "../permission.js";
-import type { Grants } from "./index.js";
+import type { Grants } from "./grants.js";
 
 /** Only AWS Backup may do it, on behalf of whoever asks it to. */
 export const THROUGH_BACKUP: Conditions = { "ForAnyValue:StringEquals": { "aws:CalledVia": ["backup.amazonaws.com"] } };
 
 /** Databases, of RDS and Aurora snapshots: restored and dumped, or exported by RDS itself. */
 export function databaseGrants(installation: Installation, databases: Databases): Grants {
-  const rds = (resource: string, name: string): string => installation.arn("rds", resource, name, ArnFormat.COLON_RESOURCE_NAME);
+  const rds = (resource: string, name: string): string =>
+    installation.arn("rds", resource, name, ArnFormat.COLON_RESOURCE_NAME);
   // AWS Backup's, copies too, and nobody else's.
   const ofInstances = rds("snapshot", "awsbackup:*");
   const ofClusters = rds("cluster-snapshot", "awsbackup:*");
@@ -29,7 +30,12 @@ export function databaseGrants(installation: Installation, databases: Databases)
     resources: [databases.subnetGroupArn, ...kinds.map((kind) => rds(kind, "*"))],
     why: "what a database is made with, and is not changed: its options are its engine's or its snapshot's, whatever they are called, and so are its parameters, but for those of MySQL",
   });
-  const keys = installation.sourceKeys("rds", ["kms:DescribeKey", "kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"]);
+  const keys = installation.sourceKeys("rds", [
+    "kms:DescribeKey",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "kms:CreateGrant",
+  ]);
   const why = "a read that finds what is there: names and states of databases, none of their contents";
   const listing = "a read that finds what was left behind: names of parameter groups";
   const looking: Permission[] = [
@@ -41,13 +47,19 @@ export function databaseGrants(installation: Installation, databases: Databases)
     resources: ["*"],
     why: "a read that finds a task whatever its snapshot is called, and counts those of the account, of which five may be at work",
   };
-  const decrypting: Permission[] = databases.parquet ? [{ actions: ["kms:Decrypt"], resources: [databases.parquet.key.keyArn] }] : [];
+  const decrypting: Permission[] = databases.parquet
+    ? [{ actions: ["kms:Decrypt"], resources: [databases.parquet.key.keyArn] }]
+    : [];
   // A cleanup follows its plan, which may have been made when RDS had a key to export with.
   const cleanup: Permission[] = [
     ...looking,
     { actions: ["rds:DeleteDBInstance"], resources: instances, conditions: created },
     { actions: ["rds:DeleteDBCluster"], resources: clusters, conditions: created },
-    ...groups.map(({ of, group }) => ({ actions: [`rds:Delete${of}ParameterGroup`], resources: group, conditions: created })),
+    ...groups.map(({ of, group }) => ({
+      actions: [`rds:Delete${of}ParameterGroup`],
+      resources: group,
+      conditions: created,
+    })),
     tasks,
     {
       actions: ["rds:CancelExportTask"],
@@ -62,7 +74,11 @@ export function databaseGrants(installation: Installation, databases: Databases)
       ...[
         { action: "rds:DescribeDBSnapshots", kinds: ["db", "snapshot"] },
         { action: "rds:DescribeDBClusterSnapshots", kinds: ["cluster", "cluster-snapshot"] },
-      ].map(({ action, kinds }) => ({ actions: [action], resources: kinds.map((kind) => rds(kind, "*")), why: "a read that RDS checks against the database too, whatever it is called" })),
+      ].map(({ action, kinds }) => ({
+        actions: [action],
+        resources: kinds.map((kind) => rds(kind, "*")),
+        why: "a read that RDS checks against the database too, whatever it is called",
+      })),
       describing("rds:DescribeOrderableDBInstanceOptions"),
     ],
     startRestore: [
@@ -72,8 +88,16 @@ export function databaseGrants(installation: Installation, databases: Databases)
         { actions: [`rds:Modify${of}ParameterGroup`], resources: group, conditions: created },
         { actions: [`rds:Describe${of}Parameters`], resources: group },
       ]),
-      { actions: ["rds:RestoreDBInstanceFromDBSnapshot", "rds:AddTagsToResource"], resources: instances, conditions: creating },
-      { actions: ["rds:RestoreDBClusterFromSnapshot", "rds:AddTagsToResource"], resources: clusters, conditions: creating },
+      {
+        actions: ["rds:RestoreDBInstanceFromDBSnapshot", "rds:AddTagsToResource"],
+        resources: instances,
+        conditions: creating,
+      },
+      {
+        actions: ["rds:RestoreDBClusterFromSnapshot", "rds:AddTagsToResource"],
+        resources: clusters,
+        conditions: creating,
+      },
       // Of a Multi-AZ cluster an instance is made.
       { actions: ["rds:RestoreDBInstanceFromDBSnapshot"], resources: snapshots },
       { actions: ["rds:RestoreDBClusterFromSnapshot"], resources: [ofClusters] },
@@ -126,7 +150,8 @@ function exporting({ parquet }: Databases, snapshots: readonly string[]): Permis
 
 function deletion({ settings }: Installation, ofInstances: string, ofClusters: string): Permission[] {
   const tag = settings.deletion.onlyTagged;
-  const conditions = tag === undefined ? THROUGH_BACKUP : { ...THROUGH_BACKUP, StringEquals: { [`aws:ResourceTag/${tag}`]: "true" } };
+  const conditions =
+    tag === undefined ? THROUGH_BACKUP : { ...THROUGH_BACKUP, StringEquals: { [`aws:ResourceTag/${tag}`]: "true" } };
   return [
     { actions: ["rds:DeleteDBSnapshot"], resources: [ofInstances], conditions },
     { actions: ["rds:DeleteDBClusterSnapshot"], resources: [ofClusters], conditions },

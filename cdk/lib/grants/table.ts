@@ -3,9 +3,12 @@ import { describing, type Permission } from "../permission.js";
 import type { Storage } from "../storage.js";
 import { readingAndWriting, temporaryTables, USING, type Tables } from "../tables.js";
 import { THROUGH_BACKUP } from "./database.js";
-import type { Grants } from "./index.js";
+import type { Grants } from "./grants.js";
 
-/** Tables, of DynamoDB backups: restored to tables of our own, which DynamoDB exports and the cleanup deletes. Or live ones, where that is wanted. */
+/**
+ * Tables, of DynamoDB backups: restored to tables of our own, which DynamoDB exports and the cleanup deletes. Or live
+ * ones, where that is wanted.
+ */
 export function tableGrants(installation: Installation, tables: Tables, storage: Storage): Grants {
   const table = (name: string): string => installation.arn("dynamodb", "table", name);
   const temporary = temporaryTables(installation);
@@ -17,7 +20,10 @@ export function tableGrants(installation: Installation, tables: Tables, storage:
   const keys = installation.sourceKeys("dynamodb", USING);
   // DynamoDB writes with the permissions of whoever asks for the export.
   const writing: Permission[] = [
-    { actions: ["s3:PutObject", "s3:PutObjectAcl", "s3:AbortMultipartUpload"], resources: storage.objects("data/dynamodb/*") },
+    {
+      actions: ["s3:PutObject", "s3:PutObjectAcl", "s3:AbortMultipartUpload"],
+      resources: storage.objects("data/dynamodb/*"),
+    },
     storage.encryption,
   ];
   return {
@@ -27,7 +33,11 @@ export function tableGrants(installation: Installation, tables: Tables, storage:
       { actions: ["backup:ListTags"], resources: [inVault], why: whichOne },
     ],
     startRestore: [
-      { actions: ["dynamodb:RestoreTableFromBackup"], resources: [backups], why: "a backup that is only read: which one, the recovery point says" },
+      {
+        actions: ["dynamodb:RestoreTableFromBackup"],
+        resources: [backups],
+        why: "a backup that is only read: which one, the recovery point says",
+      },
       // DynamoDB asks whoever restores for reading and writing the table that is made.
       { actions: ["dynamodb:RestoreTableFromBackup", ...readingAndWriting], resources: [temporary] },
       {
@@ -35,21 +45,39 @@ export function tableGrants(installation: Installation, tables: Tables, storage:
         resources: [inVault],
         why: "recovery points have no name in common; the role that is passed restores to tables of our own alone",
       },
-      { actions: ["iam:PassRole"], resources: [tables.restoreRole.roleArn], conditions: { StringEquals: { "iam:PassedToService": "backup.amazonaws.com" } } },
+      {
+        actions: ["iam:PassRole"],
+        resources: [tables.restoreRole.roleArn],
+        conditions: { StringEquals: { "iam:PassedToService": "backup.amazonaws.com" } },
+      },
       ...keys,
-      ...(isLive ? [{ actions: ["dynamodb:ExportTableToPointInTime"], resources: [table("*")], why: live }, ...writing] : []),
+      ...(isLive
+        ? [{ actions: ["dynamodb:ExportTableToPointInTime"], resources: [table("*")], why: live }, ...writing]
+        : []),
     ],
     checkRestore: [
       {
-        actions: ["DescribeTable", "TagResource", "UpdateContinuousBackups", "DescribeContinuousBackups", "ExportTableToPointInTime"].map((name) => `dynamodb:${name}`),
+        actions: [
+          "DescribeTable",
+          "TagResource",
+          "UpdateContinuousBackups",
+          "DescribeContinuousBackups",
+          "ExportTableToPointInTime",
+        ].map((name) => `dynamodb:${name}`),
         resources: [temporary],
       },
-      { actions: ["dynamodb:DescribeExport"], ...(isLive ? { resources: [table("*/export/*")], why: live } : { resources: [`${temporary}/export/*`] }) },
+      {
+        actions: ["dynamodb:DescribeExport"],
+        ...(isLive ? { resources: [table("*/export/*")], why: live } : { resources: [`${temporary}/export/*`] }),
+      },
       describing("backup:DescribeRestoreJob"),
       ...keys,
       ...writing,
     ],
-    exporter: [{ actions: ["dynamodb:DescribeTable", "dynamodb:Scan"], resources: [temporary] }, ...installation.sourceKeys("dynamodb", ["kms:DescribeKey", "kms:Decrypt"])],
+    exporter: [
+      { actions: ["dynamodb:DescribeTable", "dynamodb:Scan"], resources: [temporary] },
+      ...installation.sourceKeys("dynamodb", ["kms:DescribeKey", "kms:Decrypt"]),
+    ],
     verifier: [],
     cleanup: [
       { actions: ["dynamodb:DescribeTable", "dynamodb:DeleteTable"], resources: [temporary] },

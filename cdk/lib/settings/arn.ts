@@ -9,7 +9,12 @@ export interface Arn {
 /** The parts of `text`, if it is an ARN of `service` in a Region of an account. */
 export function parseArn(text: string, service: string): Arn | undefined {
   const [arn, partition = "", ofService, region = "", account = "", ...resource] = text.split(":");
-  const isOne = arn === "arn" && /^aws[a-z-]*$/.test(partition) && ofService === service && REGION.test(region) && ACCOUNT.test(account);
+  const isOne =
+    arn === "arn" &&
+    /^aws[a-z-]*$/.test(partition) &&
+    ofService === service &&
+    REGION.test(region) &&
+    ACCOUNT.test(account);
   return isOne ? { partition, region, account, resource: resource.join(":") } : undefined;
 }
 

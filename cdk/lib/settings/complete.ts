@@ -3,7 +3,15 @@ import { INSTANCE_TYPES } from "./instance.js";
 import { CIDR, ZONES } from "./network.js";
 import { placeOf, VAULT_RESOURCE } from "./place.js";
 import type { Given } from "./schema.js";
-import type { BucketSettings, ComputeSettings, DatabaseSettings, NetworkSettings, RestoreSettings, Settings, Vault } from "./types.js";
+import type {
+  BucketSettings,
+  ComputeSettings,
+  DatabaseSettings,
+  NetworkSettings,
+  RestoreSettings,
+  Settings,
+  Vault,
+} from "./types.js";
 
 /** What `gzip` and `zstd` themselves use. */
 const COMPRESSION_LEVEL = { gzip: 6, zstd: 3 } as const;
@@ -33,7 +41,10 @@ export function settingsOf(given: Given): Settings {
     bucket: bucket(given),
     compute: compute(given),
     network: network(given),
-    notifications: { ...notifications, emails: [...new Set([...(notificationAlias === undefined ? [] : [notificationAlias]), ...notifications.emails])] },
+    notifications: {
+      ...notifications,
+      emails: [...new Set([...(notificationAlias === undefined ? [] : [notificationAlias]), ...notifications.emails])],
+    },
     reconcile: given.reconcile,
     monitoring: given.monitoring,
   };
@@ -41,7 +52,9 @@ export function settingsOf(given: Given): Settings {
 
 function vault({ backupVault = "" }: Given): Vault {
   const arn = parseArn(backupVault, "backup");
-  return arn === undefined ? { name: backupVault } : { name: arn.resource.slice(VAULT_RESOURCE.length), arn: backupVault };
+  return arn === undefined
+    ? { name: backupVault }
+    : { name: arn.resource.slice(VAULT_RESOURCE.length), arn: backupVault };
 }
 
 function restore({ restore: given }: Given): RestoreSettings {
@@ -52,7 +65,13 @@ function database({ database: { parquet, ...given } }: Given): DatabaseSettings 
   return { ...given, ...(parquet !== false && { parquet: parquet === true ? {} : { kmsKey: parquet } }) };
 }
 
-function bucket({ s3KmsCmk, s3AccessLogsBucket, s3AccessLogsPrefix = "", lifecycleRules, objectLock: { mode, days } }: Given): BucketSettings {
+function bucket({
+  s3KmsCmk,
+  s3AccessLogsBucket,
+  s3AccessLogsPrefix = "",
+  lifecycleRules,
+  objectLock: { mode, days },
+}: Given): BucketSettings {
   return {
     kmsKey: s3KmsCmk,
     ...(s3AccessLogsBucket !== undefined && { accessLogs: { bucket: s3AccessLogsBucket, prefix: s3AccessLogsPrefix } }),
@@ -65,8 +84,14 @@ function compute({ compute: given }: Given): ComputeSettings {
   return { ...given, instanceTypes: given.instanceTypes ?? INSTANCE_TYPES[given.architecture] };
 }
 
-function network({ network: { mode, cidr = CIDR, availabilityZones = ZONES, vpcId = "", subnets = [] } }: Given): NetworkSettings {
+function network({
+  network: { mode, cidr = CIDR, availabilityZones = ZONES, vpcId = "", subnets = [] },
+}: Given): NetworkSettings {
   return mode === "existing"
-    ? { mode, vpcId, subnets: subnets.map(({ subnetId = "", availabilityZone = "" }) => ({ subnetId, availabilityZone })) }
+    ? {
+        mode,
+        vpcId,
+        subnets: subnets.map(({ subnetId = "", availabilityZone = "" }) => ({ subnetId, availabilityZone })),
+      }
     : { mode, cidr, availabilityZones };
 }

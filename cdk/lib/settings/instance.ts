@@ -7,7 +7,8 @@ export const INSTANCE_TYPES: Readonly<Record<Architecture, readonly string[]>> =
 };
 
 /** A family (`c7g`, `m7i-flex`) or a type (`c7g.xlarge`). */
-const INSTANCE_TYPE = /^(?<family>(?<kind>[a-z]+)(?<generation>\d+)(?<attributes>[a-z]*)(?:-[a-z0-9]+)?)(?:\.(?<size>nano|micro|small|medium|large|(?<times>\d*)xlarge|metal(?:-\d+xl)?))?$/;
+const INSTANCE_TYPE =
+  /^(?<family>(?<kind>[a-z]+)(?<generation>\d+)(?<attributes>[a-z]*)(?:-[a-z0-9]+)?)(?:\.(?<size>nano|micro|small|medium|large|(?<times>\d*)xlarge|metal(?:-\d+xl)?))?$/;
 
 /** Before Nitro: their disks have no serial number by which a volume is found. */
 const WITHOUT_NITRO: ReadonlySet<string> = new Set(
@@ -33,6 +34,7 @@ export function parseInstanceType(name: string): InstanceType | undefined {
   return {
     architecture: graviton ? "arm64" : "x86_64",
     nitro: !WITHOUT_NITRO.has(family),
-    vcpus: size === undefined || size.startsWith("metal") ? undefined : times === undefined ? 2 : 4 * Number(times || 1),
+    vcpus:
+      size === undefined || size.startsWith("metal") ? undefined : times === undefined ? 2 : 4 * Number(times || 1),
   };
 }

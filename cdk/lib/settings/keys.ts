@@ -1,6 +1,9 @@
 import { keyOf } from "./problem.js";
 
-/** What the CDK itself keeps in the context: flags, look-ups of its providers, notes of its command line. None of them is a setting. */
+/**
+ * What the CDK itself keeps in the context: flags, look-ups of its providers, notes of its command line. None of them
+ * is a setting.
+ */
 const OF_THE_CDK: readonly RegExp[] = [
   /^@aws-cdk[\w-]*\//,
   /^aws:/,
@@ -17,13 +20,20 @@ export function isOfTheCdk(key: string): boolean {
 export function nearest(key: string, known: readonly string[]): string | undefined {
   const written = bare(key);
   // Somebody may have left out the section, or written one too many.
-  const candidates = known.map((one) => ({ one, distance: Math.min(distance(written, bare(one)), distance(written, bare(last(one)))) }));
+  const candidates = known.map((one) => ({
+    one,
+    distance: Math.min(distance(written, bare(one)), distance(written, bare(last(one)))),
+  }));
   const [best] = candidates.sort((a, b) => a.distance - b.distance || a.one.length - b.one.length);
   if (best !== undefined && best.distance <= Math.max(1, Math.floor(written.length / 3))) {
     return best.one;
   }
   // Or it begins in the same way: "verify" for "verification".
-  return known.find((one) => [bare(one), bare(last(one))].some((candidate) => sharedBeginning(written, candidate) >= Math.max(4, written.length / 2)));
+  return known.find((one) =>
+    [bare(one), bare(last(one))].some(
+      (candidate) => sharedBeginning(written, candidate) >= Math.max(4, written.length / 2),
+    ),
+  );
 }
 
 function sharedBeginning(a: string, b: string): number {
@@ -35,17 +45,27 @@ function sharedBeginning(a: string, b: string): number {
 }
 
 /** Why an unknown key is not taken, and what to write instead. */
-export function unknownKey(path: readonly PropertyKey[], siblings: readonly string[], all: readonly string[]): { readonly problem: string; readonly remedy: string } {
+export function unknownKey(
+  path: readonly PropertyKey[],
+  siblings: readonly string[],
+  all: readonly string[],
+): { readonly problem: string; readonly remedy: string } {
   const key = String(path.at(-1));
   const parent = keyOf(path.slice(0, -1));
   const [section = "", ...inner] = key.split(".");
   const problem = "is no setting";
   if (all.includes(key)) {
-    return { problem, remedy: `write it as an object: "${section}": {"${inner.join(".")}": …}, on the command line -c '${section}={"${inner.join(".")}": …}'` };
+    return {
+      problem,
+      remedy: `write it as an object: "${section}": {"${inner.join(".")}": …}, on the command line -c '${section}={"${inner.join(".")}": …}'`,
+    };
   }
   const sibling = nearest(key, siblings);
   const meant = sibling === undefined ? nearest(key, all) : parent === "" ? sibling : `${parent}.${sibling}`;
-  return { problem, remedy: meant === undefined ? "remove it; docs/settings.md has them all" : `did you mean ${meant}?` };
+  return {
+    problem,
+    remedy: meant === undefined ? "remove it; docs/settings.md has them all" : `did you mean ${meant}?`,
+  };
 }
 
 const bare = (key: string): string => key.toLowerCase().replaceAll(/[^a-z0-9]/g, "");

@@ -1,7 +1,6 @@
-/**
- * Bounds of numbers, both included. Where the plan Lambda reads the same number, `domain::settings` has the same bounds:
- * a test compares them.
- */
+import ofLambdas from "../../../domain/golden/limits.json" with { type: "json" };
+
+/** Bounds of numbers, both included. */
 export interface Bounds {
   readonly least: number;
   readonly most: number;
@@ -9,6 +8,9 @@ export interface Bounds {
 }
 
 const bounds = (least: number, most: number, unit: string): Bounds => ({ least, most, unit });
+
+/** What a Lambda checks as well has the bounds of `domain::limit`. */
+const shared = (limit: Omit<Bounds, "unit">, unit: string): Bounds => ({ ...limit, unit });
 
 /** S3 counts days in 32 bits. */
 const S3_DAYS = 2_147_483_647;
@@ -18,16 +20,23 @@ export const LIMITS = {
   lifecycleDays: bounds(0, S3_DAYS, "days"),
   /** A hundred years, as S3 has it. */
   objectLockDays: bounds(1, 36_500, "days"),
-  minimumRecoveryPoints: bounds(0, 10_000, "recovery points"),
-  compressionLevel: { gzip: bounds(1, 12, "level"), zstd: bounds(1, 22, "level") },
-  throughputMib: bounds(125, 2_000, "MiB/s"),
-  iops: bounds(100, 256_000, "IOPS"),
-  iopsOfType: { gp3: bounds(3_000, 80_000, "IOPS"), io1: bounds(100, 64_000, "IOPS"), io2: bounds(100, 256_000, "IOPS") },
-  initializationRateMib: bounds(100, 300, "MiB/s"),
-  restoreTimeoutMinutes: bounds(1, 1_440, "minutes"),
-  exportTimeoutHours: bounds(1, 168, "hours"),
-  databaseRestoreTimeoutHours: bounds(1, 168, "hours"),
-  nativeExportTimeoutHours: bounds(1, 168, "hours"),
+  minimumRecoveryPoints: shared(ofLambdas.minimumRecoveryPoints, "recovery points"),
+  compressionLevel: {
+    gzip: shared(ofLambdas.compressionLevel.gzip, "level"),
+    zstd: shared(ofLambdas.compressionLevel.zstd, "level"),
+  },
+  throughputMib: shared(ofLambdas.throughputMib, "MiB/s"),
+  iops: shared(ofLambdas.iops, "IOPS"),
+  iopsOfType: {
+    gp3: shared(ofLambdas.iopsOfType.gp3, "IOPS"),
+    io1: shared(ofLambdas.iopsOfType.io1, "IOPS"),
+    io2: shared(ofLambdas.iopsOfType.io2, "IOPS"),
+  },
+  initializationRateMib: shared(ofLambdas.initializationRateMib, "MiB/s"),
+  restoreTimeoutMinutes: shared(ofLambdas.restoreTimeoutMinutes, "minutes"),
+  exportTimeoutHours: shared(ofLambdas.exportTimeoutHours, "hours"),
+  databaseRestoreTimeoutHours: shared(ofLambdas.databaseRestoreTimeoutHours, "hours"),
+  nativeExportTimeoutHours: shared(ofLambdas.nativeExportTimeoutHours, "hours"),
   maxVcpus: bounds(1, 100_000, "vCPUs"),
   jobVcpus: bounds(1, 192, "vCPUs"),
   /** The worker stays below 512 MiB; the page cache and the runtime want some as well. */
@@ -35,8 +44,8 @@ export const LIMITS = {
   /** The ECS image takes 30 GiB. */
   rootDiskGib: bounds(30, 16_384, "GiB"),
   availabilityZones: bounds(1, 6, "zones"),
-  maxStarts: bounds(1, 1_000, "executions a day"),
-  lookBackDays: bounds(1, 36_500, "days"),
+  maxStarts: shared(ofLambdas.maxStarts, "executions a day"),
+  lookBackDays: shared(ofLambdas.lookBackDays, "days"),
   /** The state machine itself ends an execution after 30 days. */
   alarmAfterHours: bounds(1, 720, "hours"),
 } as const;
@@ -45,6 +54,9 @@ export const LIMITS = {
 export const LOG_RETENTION_DAYS: readonly number[] = [
   1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 ];
+
+export const MOST_TAG_KEY_CHARACTERS = ofLambdas.tagKeyCharacters.most;
+export const MOST_TAG_VALUE_CHARACTERS = ofLambdas.tagValueCharacters.most;
 
 /** AWS takes 50 tags; ours and those of CloudFormation want room. */
 export const MOST_TAGS = 40;

@@ -19,7 +19,9 @@ const RESERVED = 5;
 /** Interface endpoints in every subnet, and one spare for the next. */
 const ENDPOINTS = 8;
 
-/** Restored databases in a subnet at once, the endpoint of Systems Manager, and the address that RDS wants to find free. */
+/**
+ * Restored databases in a subnet at once, the endpoint of Systems Manager, and the address that RDS wants to find free.
+ */
 const DATABASES = 10;
 
 /** What RDS wants of a subnet group. */
@@ -43,14 +45,22 @@ function* existing(given: Given): Iterable<Contradiction> {
   if (mode !== "existing") {
     for (const [key, one] of Object.entries({ vpcId, subnets: subnets?.length === 0 ? undefined : subnets })) {
       if (one !== undefined) {
-        yield { about: ofMode(key), problem: `is of an existing network, and the mode is ${mode}`, remedy: 'set network.mode to "existing", or remove it' };
+        yield {
+          about: ofMode(key),
+          problem: `is of an existing network, and the mode is ${mode}`,
+          remedy: 'set network.mode to "existing", or remove it',
+        };
       }
     }
     return;
   }
   for (const [key, one] of Object.entries({ cidr, availabilityZones })) {
     if (one !== undefined) {
-      yield { about: ofMode(key), problem: "is of a network that is made, and the mode is existing", remedy: "remove it: the subnets say where hosts are" };
+      yield {
+        about: ofMode(key),
+        problem: "is of a network that is made, and the mode is existing",
+        remedy: "remove it: the subnets say where hosts are",
+      };
     }
   }
   if (vpcId === undefined) {
@@ -72,14 +82,22 @@ function* subnets({ network }: Given): Iterable<Contradiction> {
     const key = `network.subnets[${index}]`;
     for (const [name, one] of Object.entries({ subnetId, availabilityZone })) {
       if (one === undefined) {
-        yield { about: [`${key}.${name}`], problem: "is missing", remedy: "each subnet has a subnetId and its availabilityZone: aws ec2 describe-subnets" };
+        yield {
+          about: [`${key}.${name}`],
+          problem: "is missing",
+          remedy: "each subnet has a subnetId and its availabilityZone: aws ec2 describe-subnets",
+        };
       }
     }
     const twin = availabilityZone === undefined ? undefined : zones.get(availabilityZone);
     if (subnetId !== undefined && ids.has(subnetId)) {
       yield { about: [key], problem: `${subnetId} is named twice`, remedy: "name each subnet once" };
     } else if (twin !== undefined && availabilityZone !== undefined) {
-      yield { about: [key], problem: `is in ${availabilityZone}, as ${twin} is`, remedy: "name one subnet for each zone: a volume goes to the hosts of its zone" };
+      yield {
+        about: [key],
+        problem: `is in ${availabilityZone}, as ${twin} is`,
+        remedy: "name one subnet for each zone: a volume goes to the hosts of its zone",
+      };
     }
     ids.add(subnetId ?? "");
     if (availabilityZone !== undefined) {
@@ -92,13 +110,21 @@ function* zonesOfRegion(given: Given): Iterable<Contradiction> {
   const { region } = placeOf(given);
   const { availabilityZones, subnets: named = [] } = given.network;
   const zones: (readonly [string, string | undefined])[] = [
-    ...(Array.isArray(availabilityZones) ? availabilityZones.map((zone: string) => ["network.availabilityZones", zone] as const) : []),
-    ...named.map(({ availabilityZone }, index) => [`network.subnets[${index}].availabilityZone`, availabilityZone] as const),
+    ...(Array.isArray(availabilityZones)
+      ? availabilityZones.map((zone: string) => ["network.availabilityZones", zone] as const)
+      : []),
+    ...named.map(
+      ({ availabilityZone }, index) => [`network.subnets[${index}].availabilityZone`, availabilityZone] as const,
+    ),
   ];
   const expected = region ?? zones.find(([, zone]) => zone !== undefined)?.[1]?.slice(0, -1);
   for (const [key, zone] of zones) {
     if (zone !== undefined && zone.slice(0, -1) !== expected) {
-      yield { about: [key, "region", "backupVault"], problem: `${quoted(zone)} is not a zone of ${expected ?? "the Region"}`, remedy: "name zones of the Region in which it is installed" };
+      yield {
+        about: [key, "region", "backupVault"],
+        problem: `${quoted(zone)} is not a zone of ${expected ?? "the Region"}`,
+        remedy: "name zones of the Region in which it is installed",
+      };
     }
   }
 }
@@ -120,16 +146,30 @@ function* range(given: Given): Iterable<Contradiction> {
   if (mode === "existing" || cidr === undefined) {
     return;
   }
-  const about = ["network.cidr", "network.mode", "network.availabilityZones", "resourceTypes", "compute.maxVcpus", "compute.jobVcpus", "compute.spot"];
+  const about = [
+    "network.cidr",
+    "network.mode",
+    "network.availabilityZones",
+    "resourceTypes",
+    "compute.maxVcpus",
+    "compute.jobVcpus",
+    "compute.spot",
+  ];
   const say = (problem: string, remedy: string): Contradiction => ({ about, problem, remedy });
   if (!isPrivate(cidr)) {
-    yield say(`${written} is not private`, "choose a range in 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10");
+    yield say(
+      `${written} is not private`,
+      "choose a range in 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10",
+    );
   }
   if (overlap(cidr, DOCKER_BRIDGE)) {
     yield say(`${written} overlaps 172.17.0.0/16, which Docker uses on every host`, "choose another range");
   }
   if (cidr.prefixLength < PREFIX_LENGTH.least || cidr.prefixLength > PREFIX_LENGTH.most) {
-    yield say(`a VPC cannot have a /${cidr.prefixLength}`, `choose a range from /${PREFIX_LENGTH.least} to /${PREFIX_LENGTH.most}`);
+    yield say(
+      `a VPC cannot have a /${cidr.prefixLength}`,
+      `choose a range from /${PREFIX_LENGTH.least} to /${PREFIX_LENGTH.most}`,
+    );
     return;
   }
   const count = zoneCount(given) * (mode === "nat" ? 2 : 1);
@@ -165,7 +205,10 @@ function* zonesOfDatabases(given: Given): Iterable<Contradiction> {
     yield {
       about: [key, "resourceTypes", "network.mode"],
       problem: "is of one zone, and RDS wants two for the subnet group of restored databases",
-      remedy: given.network.mode === "existing" ? "name a subnet of another zone too, or take RDS and Aurora out of resourceTypes" : "write 2 or more, or take RDS and Aurora out of resourceTypes",
+      remedy:
+        given.network.mode === "existing"
+          ? "name a subnet of another zone too, or take RDS and Aurora out of resourceTypes"
+          : "write 2 or more, or take RDS and Aurora out of resourceTypes",
     };
   }
 }

@@ -13,7 +13,12 @@ export class InvalidSettings extends Error {
 
   constructor(readonly problems: readonly Problem[]) {
     const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
-    super([`${count} in the settings (cdk.json and -c):`, ...problems.map((one) => `  ${one.key}: ${one.problem}; ${one.remedy}`)].join("\n"));
+    super(
+      [
+        `${count} in the settings (cdk.json and -c):`,
+        ...problems.map((one) => `  ${one.key}: ${one.problem}; ${one.remedy}`),
+      ].join("\n"),
+    );
   }
 }
 

@@ -10,7 +10,25 @@ import type { Given } from "./schema.js";
 
 /** Everything that does not fit together. */
 export function contradictions(given: Given): Contradiction[] {
-  return [vault, place, keys, deletion, tagging, names, accessLogs, lifecycle, objectLock, compression, volumes, databases, tables, hosts, image, ...networkRules, notifications].flatMap((rule) => [...rule(given)]);
+  return [
+    vault,
+    place,
+    keys,
+    deletion,
+    tagging,
+    names,
+    accessLogs,
+    lifecycle,
+    objectLock,
+    compression,
+    volumes,
+    databases,
+    tables,
+    hosts,
+    image,
+    ...networkRules,
+    notifications,
+  ].flatMap((rule) => [...rule(given)]);
 }
 
 /** What AWS Backup takes; its own vaults have slashes. */
@@ -43,13 +61,25 @@ function* place({ account, region, backupVault = "" }: Given): Iterable<Contradi
     return;
   }
   if (account !== undefined && account !== arn.account) {
-    yield { about: ["account", "backupVault"], problem: `is ${account}, but the vault's ARN says ${arn.account}`, remedy: "install it in the account of the vault" };
+    yield {
+      about: ["account", "backupVault"],
+      problem: `is ${account}, but the vault's ARN says ${arn.account}`,
+      remedy: "install it in the account of the vault",
+    };
   }
   if (region !== undefined && region !== arn.region) {
-    yield { about: ["region", "backupVault"], problem: `is ${region}, but the vault's ARN says ${arn.region}`, remedy: "install it in the Region of the vault" };
+    yield {
+      about: ["region", "backupVault"],
+      problem: `is ${region}, but the vault's ARN says ${arn.region}`,
+      remedy: "install it in the Region of the vault",
+    };
   }
   if (arn.partition !== partitionOf(arn.region)) {
-    yield { about: ["backupVault"], problem: `${arn.region} is not in the partition ${arn.partition}`, remedy: `write "arn:${partitionOf(arn.region)}:backup:…"` };
+    yield {
+      about: ["backupVault"],
+      problem: `${arn.region} is not in the partition ${arn.partition}`,
+      remedy: `write "arn:${partitionOf(arn.region)}:backup:…"`,
+    };
   }
 }
 
@@ -74,7 +104,11 @@ function* keys(given: Given): Iterable<Contradiction> {
       const about = region === undefined ? [key, first?.key ?? key] : [key, "region", "backupVault"];
       yield { about, problem: `is a key of ${arn.region}, not of ${expected}`, remedy: `name a key of ${expected}` };
     } else if (arn.partition !== partitionOf(arn.region)) {
-      yield { about: [key], problem: `${arn.region} is not in the partition ${arn.partition}`, remedy: `write "arn:${partitionOf(arn.region)}:kms:…"` };
+      yield {
+        about: [key],
+        problem: `${arn.region} is not in the partition ${arn.partition}`,
+        remedy: `write "arn:${partitionOf(arn.region)}:kms:…"`,
+      };
     }
   }
 }
@@ -84,14 +118,19 @@ function* deletion({ verification, ...given }: Given): Iterable<Contradiction> {
     yield {
       about: ["auto-delete-snapshot", "verification"],
       problem: "is true, and verification is none",
-      remedy: 'a recovery point is deleted only after its export was verified: set verification to "readback" or "checksum", or auto-delete-snapshot to false',
+      remedy:
+        'a recovery point is deleted only after its export was verified: set verification to "readback" or "checksum", or auto-delete-snapshot to false',
     };
   }
 }
 
 function* tagging({ securityTag, tags }: Given): Iterable<Contradiction> {
   if (securityTag !== undefined && !Object.hasOwn(tags, securityTag)) {
-    yield { about: ["securityTag", "tags"], problem: `${quoted(securityTag)} is not among the tags`, remedy: `add it: "tags": {${quoted(securityTag)}: "…"}` };
+    yield {
+      about: ["securityTag", "tags"],
+      problem: `${quoted(securityTag)} is not among the tags`,
+      remedy: `add it: "tags": {${quoted(securityTag)}: "…"}`,
+    };
   }
 }
 
@@ -100,13 +139,21 @@ const PREFIX_CHARACTERS = 30;
 
 function* names({ prefix }: Given): Iterable<Contradiction> {
   if (prefix.length > PREFIX_CHARACTERS) {
-    yield { about: ["prefix"], problem: `has ${prefix.length} characters`, remedy: `write ${PREFIX_CHARACTERS} at most: names are made of it` };
+    yield {
+      about: ["prefix"],
+      problem: `has ${prefix.length} characters`,
+      remedy: `write ${PREFIX_CHARACTERS} at most: names are made of it`,
+    };
   }
 }
 
 function* accessLogs({ s3AccessLogsBucket, s3AccessLogsPrefix }: Given): Iterable<Contradiction> {
   if (s3AccessLogsPrefix !== undefined && s3AccessLogsBucket === undefined) {
-    yield { about: ["s3AccessLogsPrefix", "s3AccessLogsBucket"], problem: "is given without s3AccessLogsBucket", remedy: "name the bucket that takes the access logs, or remove the prefix" };
+    yield {
+      about: ["s3AccessLogsPrefix", "s3AccessLogsBucket"],
+      problem: "is given without s3AccessLogsBucket",
+      remedy: "name the bucket that takes the access logs, or remove the prefix",
+    };
   }
 }
 
@@ -116,10 +163,14 @@ function* lifecycle({ lifecycleRules: { glacier, deepArchive, expiration } }: Gi
     yield {
       about: ["lifecycleRules.glacier", "lifecycleRules.deepArchive"],
       problem: `is ${glacier} days, and deepArchive ${deepArchive}: Glacier comes before Deep Archive`,
-      remedy: "make deepArchive later (91 days later: objects in Glacier are paid for 90 days), or set one of them to 0",
+      remedy:
+        "make deepArchive later (91 days later: objects in Glacier are paid for 90 days), or set one of them to 0",
     };
   }
-  for (const [name, after] of [["glacier", glacier], ["deepArchive", deepArchive]] as const) {
+  for (const [name, after] of [
+    ["glacier", glacier],
+    ["deepArchive", deepArchive],
+  ] as const) {
     if (after !== undefined && expiration !== undefined && expiration <= after) {
       yield {
         about: ["lifecycleRules.expiration", `lifecycleRules.${name}`],
@@ -132,10 +183,18 @@ function* lifecycle({ lifecycleRules: { glacier, deepArchive, expiration } }: Gi
 
 function* objectLock({ objectLock: { mode, days }, lifecycleRules: { expiration } }: Given): Iterable<Contradiction> {
   if (mode !== undefined && days === undefined) {
-    yield { about: ["objectLock.days", "objectLock.mode"], problem: "is missing", remedy: "write for how many days an object is locked, or remove objectLock.mode" };
+    yield {
+      about: ["objectLock.days", "objectLock.mode"],
+      problem: "is missing",
+      remedy: "write for how many days an object is locked, or remove objectLock.mode",
+    };
   }
   if (days !== undefined && mode === undefined) {
-    yield { about: ["objectLock.mode", "objectLock.days"], problem: "is missing", remedy: 'write "GOVERNANCE" or "COMPLIANCE", or remove objectLock.days' };
+    yield {
+      about: ["objectLock.mode", "objectLock.days"],
+      problem: "is missing",
+      remedy: 'write "GOVERNANCE" or "COMPLIANCE", or remove objectLock.days',
+    };
   }
   if (days !== undefined && expiration !== undefined && days > expiration) {
     yield {
@@ -149,7 +208,11 @@ function* objectLock({ objectLock: { mode, days }, lifecycleRules: { expiration 
 function* compression({ compression: { codec, level } }: Given): Iterable<Contradiction> {
   const { least, most } = LIMITS.compressionLevel[codec];
   if (level !== undefined && (level < least || level > most)) {
-    yield { about: ["compression.level", "compression.codec"], problem: `${level} is no level of ${codec}`, remedy: `write a whole number from ${least} to ${most}, or choose another codec` };
+    yield {
+      about: ["compression.level", "compression.codec"],
+      problem: `${level} is no level of ${codec}`,
+      remedy: `write a whole number from ${least} to ${most}, or choose another codec`,
+    };
   }
 }
 
@@ -157,7 +220,11 @@ function* compression({ compression: { codec, level } }: Given): Iterable<Contra
 function* volumes({ restore: { volumeType, throughputMib, iops } }: Given): Iterable<Contradiction> {
   const about = ["restore.iops", "restore.volumeType"];
   if (throughputMib !== undefined && volumeType !== "gp3") {
-    yield { about: ["restore.throughputMib", "restore.volumeType"], problem: `is for gp3 alone, and the type is ${volumeType}`, remedy: "remove it, or choose gp3" };
+    yield {
+      about: ["restore.throughputMib", "restore.volumeType"],
+      problem: `is for gp3 alone, and the type is ${volumeType}`,
+      remedy: "remove it, or choose gp3",
+    };
   }
   if (volumeType === "gp2") {
     if (iops !== undefined) {
@@ -168,12 +235,20 @@ function* volumes({ restore: { volumeType, throughputMib, iops } }: Given): Iter
   const { least, most } = LIMITS.iopsOfType[volumeType];
   if (iops === undefined) {
     if (volumeType !== "gp3") {
-      yield { about, problem: `is missing: ${volumeType} needs it`, remedy: `write a whole number from ${least} to ${most}, or choose gp3` };
+      yield {
+        about,
+        problem: `is missing: ${volumeType} needs it`,
+        remedy: `write a whole number from ${least} to ${most}, or choose gp3`,
+      };
     }
     return;
   }
   if (iops < least || iops > most) {
-    yield { about, problem: `${iops} is out of range for ${volumeType}`, remedy: `write a whole number from ${least} to ${most}` };
+    yield {
+      about,
+      problem: `${iops} is out of range for ${volumeType}`,
+      remedy: `write a whole number from ${least} to ${most}`,
+    };
   } else if (volumeType === "gp3" && throughputMib !== undefined && iops < throughputMib * IOPS_PER_THROUGHPUT_MIB) {
     yield {
       about: ["restore.iops", "restore.throughputMib", "restore.volumeType"],
@@ -198,7 +273,8 @@ function* tables({ resourceTypes, dynamodb: { native }, ...given }: Given): Iter
   if (native === "pitr" && given["auto-delete-snapshot"] && resourceTypes.includes("DynamoDB")) {
     yield {
       about: ["dynamodb.native", "auto-delete-snapshot", "resourceTypes"],
-      problem: "is pitr, which exports the live table, and auto-delete-snapshot is true: the backup would be deleted without ever having been exported",
+      problem:
+        "is pitr, which exports the live table, and auto-delete-snapshot is true: the backup would be deleted without ever having been exported",
       remedy: 'set it to "backup", or auto-delete-snapshot to false',
     };
   }
@@ -214,15 +290,27 @@ function* hosts({ compute: { architecture, instanceTypes = [], jobVcpus } }: Giv
   const foreign = types.filter(({ type }) => type.architecture !== architecture).map(({ name }) => name);
   if (foreign.length > 0) {
     const other = architecture === "arm64" ? "x86_64" : "arm64";
-    yield { about, problem: `${foreign.join(", ")}: not ${architecture}, but ${other}`, remedy: `set compute.architecture to "${other}", or name families as ${INSTANCE_TYPES[architecture].join(", ")}` };
+    yield {
+      about,
+      problem: `${foreign.join(", ")}: not ${architecture}, but ${other}`,
+      remedy: `set compute.architecture to "${other}", or name families as ${INSTANCE_TYPES[architecture].join(", ")}`,
+    };
   }
   const old = types.filter(({ type }) => !type.nitro).map(({ name }) => name);
   if (old.length > 0) {
-    yield { about, problem: `${old.join(", ")}: not of the Nitro System, on which volumes are found by their serial number`, remedy: `name newer families, as ${INSTANCE_TYPES[architecture].join(", ")}` };
+    yield {
+      about,
+      problem: `${old.join(", ")}: not of the Nitro System, on which volumes are found by their serial number`,
+      remedy: `name newer families, as ${INSTANCE_TYPES[architecture].join(", ")}`,
+    };
   }
   const small = types.filter(({ type }) => type.vcpus !== undefined && type.vcpus < jobVcpus).map(({ name }) => name);
   if (small.length > 0 && small.length === instanceTypes.length) {
-    yield { about: ["compute.instanceTypes", "compute.jobVcpus"], problem: `none of ${small.join(", ")} has the ${jobVcpus} vCPUs of a job`, remedy: "name larger types, or lower compute.jobVcpus" };
+    yield {
+      about: ["compute.instanceTypes", "compute.jobVcpus"],
+      problem: `none of ${small.join(", ")} has the ${jobVcpus} vCPUs of a job`,
+      remedy: "name larger types, or lower compute.jobVcpus",
+    };
   }
 }
 
@@ -231,7 +319,11 @@ function* image(given: Given): Iterable<Contradiction> {
   const { workerImage } = given.compute;
   const { region = "" } = placeOf(given);
   const ofRegion = ecrAddress(workerImage ?? "")?.region;
-  if (workerImage !== undefined && given.network.mode === "endpoints" && (ofRegion === undefined || (region !== "" && ofRegion !== region))) {
+  if (
+    workerImage !== undefined &&
+    given.network.mode === "endpoints" &&
+    (ofRegion === undefined || (region !== "" && ofRegion !== region))
+  ) {
     yield {
       about: ["compute.workerImage", "network.mode", "region", "backupVault"],
       problem: "cannot be pulled: a network with endpoints alone reaches ECR of its own Region, and no other registry",
@@ -240,7 +332,10 @@ function* image(given: Given): Iterable<Contradiction> {
   }
 }
 
-function* notifications({ notificationAlias, notifications: { emails, onFailure, onSuccess } }: Given): Iterable<Contradiction> {
+function* notifications({
+  notificationAlias,
+  notifications: { emails, onFailure, onSuccess },
+}: Given): Iterable<Contradiction> {
   if ((notificationAlias !== undefined || emails.length > 0) && !onFailure && !onSuccess) {
     yield {
       about: ["notifications", "notificationAlias"],

@@ -5,17 +5,45 @@ import { parseInstanceType } from "./instance.js";
 import { LIMITS, LOG_RETENTION_DAYS, MOST_INSTANCE_CLASSES, type Bounds } from "./limits.js";
 import { either, quoted, shown } from "./problem.js";
 import { tagKey, tags } from "./tags.js";
-import { boolean, choice, fromJson, isBlank, list, number, section, sectionOrMode, text, value, wholeNumber } from "./value.js";
+import {
+  boolean,
+  choice,
+  fromJson,
+  isBlank,
+  list,
+  number,
+  section,
+  sectionOrMode,
+  text,
+  value,
+  wholeNumber,
+} from "./value.js";
 
 /** AWS Backup's names of the types that can be exported. */
 export const RESOURCE_TYPES = ["EBS", "EC2", "RDS", "Aurora", "DynamoDB"] as const;
 export type ResourceType = (typeof RESOURCE_TYPES)[number];
 
-/** Databases and tables cost more to export than disks, and databases need two zones: they are for who asks for them. */
+/**
+ * Databases and tables cost more to export than disks, and databases need two zones: they are for who asks for them.
+ */
 const DEFAULT_RESOURCE_TYPES: readonly ResourceType[] = ["EBS", "EC2"];
 
 /** Types that it knows, and that are not exported. */
-const OTHER_RESOURCE_TYPES = ["CloudFormation", "DocumentDB", "DSQL", "EFS", "EKS", "FSx", "Neptune", "Redshift", "S3", "SAP HANA on Amazon EC2", "Storage Gateway", "Timestream", "VirtualMachine"];
+const OTHER_RESOURCE_TYPES = [
+  "CloudFormation",
+  "DocumentDB",
+  "DSQL",
+  "EFS",
+  "EKS",
+  "FSx",
+  "Neptune",
+  "Redshift",
+  "S3",
+  "SAP HANA on Amazon EC2",
+  "Storage Gateway",
+  "Timestream",
+  "VirtualMachine",
+];
 
 const text_ = (form: RegExp, what: string, example: string) => text(form, what, `write it as ${quoted(example)}`);
 
@@ -30,11 +58,13 @@ const accountId = (remedy: string) =>
 
 const twelveDigits = 'write its twelve digits in quotes, as "123456789012"';
 
-const isKeyArn = (given: unknown): given is string => typeof given === "string" && /^key\/[\w-]+$/.test(parseArn(given, "kms")?.resource ?? "");
+const isKeyArn = (given: unknown): given is string =>
+  typeof given === "string" && /^key\/[\w-]+$/.test(parseArn(given, "kms")?.resource ?? "");
 
 const kmsKeyArn = () =>
   value((given, refuse): string => {
-    const remedy = 'write the ARN of a key, as "arn:aws:kms:eu-central-1:123456789012:key/…": aws kms describe-key --key-id KEY --query KeyMetadata.Arn';
+    const remedy =
+      'write the ARN of a key, as "arn:aws:kms:eu-central-1:123456789012:key/…": aws kms describe-key --key-id KEY --query KeyMetadata.Arn';
     const read = typeof given === "string" ? given.trim() : "";
     if (parseArn(read, "kms")?.resource.startsWith("alias/")) {
       return refuse(`${shown(given)} is an alias, which IAM policies cannot name`, remedy);
@@ -49,23 +79,35 @@ const resourceType = () =>
     const other = OTHER_RESOURCE_TYPES.find((type) => type.toLowerCase() === wanted);
     return (
       RESOURCE_TYPES.find((type) => type.toLowerCase() === wanted) ??
-      refuse(other === undefined ? `${shown(given)} is no resource type of AWS Backup` : `${quoted(other)} recovery points are not exported yet`, remedy)
+      refuse(
+        other === undefined
+          ? `${shown(given)} is no resource type of AWS Backup`
+          : `${quoted(other)} recovery points are not exported yet`,
+        remedy,
+      )
     );
   });
 
 const instanceType = () =>
   value((given, refuse): string => {
     const name = typeof given === "string" ? given.trim() : "";
-    return parseInstanceType(name) === undefined ? refuse(`${shown(given)} is neither an instance family nor an instance type`, 'write it as "c7g" or "c7g.xlarge"') : name;
+    return parseInstanceType(name) === undefined
+      ? refuse(
+          `${shown(given)} is neither an instance family nor an instance type`,
+          'write it as "c7g" or "c7g.xlarge"',
+        )
+      : name;
   });
 
 /** A class is a family's with a generation: `db.serverless` would need a capacity beside it. */
-const instanceClass = () => text_(/^db\.[a-z]+\d[a-z0-9-]*(?:\.[a-z0-9]+)+$/, "a class of database instances", "db.t4g.medium");
+const instanceClass = () =>
+  text_(/^db\.[a-z]+\d[a-z0-9-]*(?:\.[a-z0-9]+)+$/, "a class of database instances", "db.t4g.medium");
 
 /** `true`: the bucket's own key. */
 const parquet = () =>
   value((given, refuse): boolean | string => {
-    const remedy = 'write false, true for the key of the bucket, or the ARN of another key, as "arn:aws:kms:eu-central-1:123456789012:key/…"';
+    const remedy =
+      'write false, true for the key of the bucket, or the ARN of another key, as "arn:aws:kms:eu-central-1:123456789012:key/…"';
     const read = typeof given === "string" ? given.trim() : given;
     const word = typeof read === "string" ? read.toLowerCase() : read;
     if (word === true || word === "true") {
@@ -82,7 +124,12 @@ const days = (bounds: Bounds) => number(bounds).transform((read) => (read === 0 
 
 const ZONE = /^[a-z]{2,4}(?:-[a-z]+){1,3}-\d{1,2}[a-z]$/;
 const zone = () => text_(ZONE, "an Availability Zone", "eu-central-1a");
-const email = () => text_(/^[^\s@<>()[\],;:"\\]+@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$/i, "an e-mail address", "backup@example.com");
+const email = () =>
+  text_(
+    /^[^\s@<>()[\],;:"\\]+@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$/i,
+    "an e-mail address",
+    "backup@example.com",
+  );
 
 const availabilityZones = () =>
   value((given, refuse): number | readonly string[] => {
@@ -97,18 +144,32 @@ const availabilityZones = () =>
     if (!Array.isArray(named)) {
       return refuse(`is ${shown(given)}`, remedy);
     }
-    const names = [...new Set(named.filter((one) => !isBlank(one)).map((one: unknown) => (typeof one === "string" ? one.trim() : one)))];
+    const names = [
+      ...new Set(
+        named.filter((one) => !isBlank(one)).map((one: unknown) => (typeof one === "string" ? one.trim() : one)),
+      ),
+    ];
     const wrong = names.find((one) => typeof one !== "string" || !ZONE.test(one));
     if (wrong !== undefined) {
-      return refuse(`${shown(wrong)} is not an Availability Zone`, typeof wrong === "string" && /^[a-z0-9]+-az\d+$/.test(wrong) ? `that is a zone's id: ${remedy}` : remedy);
+      return refuse(
+        `${shown(wrong)} is not an Availability Zone`,
+        typeof wrong === "string" && /^[a-z0-9]+-az\d+$/.test(wrong) ? `that is a zone's id: ${remedy}` : remedy,
+      );
     }
-    return names.length >= least && names.length <= most ? names.filter((one) => typeof one === "string") : refuse(`names ${names.length} zones`, remedy);
+    return names.length >= least && names.length <= most
+      ? names.filter((one) => typeof one === "string")
+      : refuse(`names ${names.length} zones`, remedy);
   });
 
 const retention = () =>
   value((given, refuse): number => {
     const read = wholeNumber(given);
-    return read !== undefined && LOG_RETENTION_DAYS.includes(read) ? read : refuse(`${shown(given)} is not one of the numbers of days that CloudWatch Logs offers`, `write ${either(LOG_RETENTION_DAYS)}`);
+    return read !== undefined && LOG_RETENTION_DAYS.includes(read)
+      ? read
+      : refuse(
+          `${shown(given)} is not one of the numbers of days that CloudWatch Logs offers`,
+          `write ${either(LOG_RETENTION_DAYS)}`,
+        );
   });
 
 const notEmpty = (what: string) => (items: readonly unknown[], context: z.core.$RefinementCtx) => {
@@ -123,7 +184,11 @@ const notMore = (most: number) => (items: readonly unknown[], context: z.core.$R
   }
 };
 
-const LIFECYCLE = { glacier: days(LIMITS.lifecycleDays).optional(), deepArchive: days(LIMITS.lifecycleDays).optional(), expiration: days(LIMITS.lifecycleDays).optional() };
+const LIFECYCLE = {
+  glacier: days(LIMITS.lifecycleDays).optional(),
+  deepArchive: days(LIMITS.lifecycleDays).optional(),
+  expiration: days(LIMITS.lifecycleDays).optional(),
+};
 
 const COMPRESSION = {
   codec: choice("gzip", "zstd").default("gzip"),
@@ -145,7 +210,10 @@ const RESTORE = {
 const DATABASE = {
   method: choice("auto", "dump", "parquet").default("auto"),
   /** By the plan Lambda. */
-  instanceClasses: list(instanceClass()).superRefine(notEmpty("classes")).superRefine(notMore(MOST_INSTANCE_CLASSES)).optional(),
+  instanceClasses: list(instanceClass())
+    .superRefine(notEmpty("classes"))
+    .superRefine(notMore(MOST_INSTANCE_CLASSES))
+    .optional(),
   /** Half an hour is usual, of Aurora too; the rest is for a bad day. */
   restoreTimeoutHours: number(LIMITS.databaseRestoreTimeoutHours).default(6),
   parquet: parquet().default(false),
@@ -153,7 +221,10 @@ const DATABASE = {
 
 const DYNAMODB = { native: choice("backup", "pitr").default("backup"), format: choice("json", "ion").default("json") };
 
-const OBJECT_LOCK = { mode: choice("GOVERNANCE", "COMPLIANCE").optional(), days: number(LIMITS.objectLockDays).optional() };
+const OBJECT_LOCK = {
+  mode: choice("GOVERNANCE", "COMPLIANCE").optional(),
+  days: number(LIMITS.objectLockDays).optional(),
+};
 
 const COMPUTE = {
   architecture: choice("arm64", "x86_64").default("arm64"),
@@ -182,14 +253,23 @@ const NETWORK = {
   mode: choice("endpoints", "nat", "public", "existing").default("endpoints"),
   cidr: value((given, refuse): string => {
     const read = typeof given === "string" ? given.trim() : "";
-    return parseCidr(read) === undefined ? refuse(`${shown(given)} is not a range of IPv4 addresses that begins where it says`, 'write it as "10.0.0.0/20"') : read;
+    return parseCidr(read) === undefined
+      ? refuse(
+          `${shown(given)} is not a range of IPv4 addresses that begins where it says`,
+          'write it as "10.0.0.0/20"',
+        )
+      : read;
   }).optional(),
   availabilityZones: availabilityZones().optional(),
   vpcId: text_(/^vpc-[0-9a-f]{8}(?:[0-9a-f]{9})?$/, "a VPC", "vpc-0123456789abcdef0").optional(),
   subnets: z.preprocess(fromJson, z.array(section(SUBNET))).optional(),
 };
 
-const NOTIFICATIONS = { emails: list(email()).default([]), onFailure: boolean().default(true), onSuccess: boolean().default(false) };
+const NOTIFICATIONS = {
+  emails: list(email()).default([]),
+  onFailure: boolean().default(true),
+  onSuccess: boolean().default(false),
+};
 
 const RECONCILE = {
   mode: choice("on", "dry-run", "off").default("on"),
@@ -197,25 +277,42 @@ const RECONCILE = {
   lookBackDays: number(LIMITS.lookBackDays).optional(),
 };
 
-const MONITORING = { logRetentionDays: retention().default(90), alarmAfterHours: number(LIMITS.alarmAfterHours).default(24) };
+const MONITORING = {
+  logRetentionDays: retention().default(90),
+  alarmAfterHours: number(LIMITS.alarmAfterHours).default(24),
+};
 
 const ROOT = {
   account: accountId(twelveDigits).optional(),
   region: text_(REGION, "a Region", "eu-central-1").optional(),
   /** Needed; its absence is told by the rules, which come after what is wrong in itself. */
-  backupVault: text(/^[\w./:-]+$/, "the name or the ARN of a vault", "find it with: aws backup list-backup-vaults").optional(),
+  backupVault: text(
+    /^[\w./:-]+$/,
+    "the name or the ARN of a vault",
+    "find it with: aws backup list-backup-vaults",
+  ).optional(),
   backupTag: tagKey().optional(),
   "auto-delete-snapshot": boolean().default(false),
   minimumRecoveryPoints: number(LIMITS.minimumRecoveryPoints).default(0),
   verification: choice("readback", "checksum", "none").default("readback"),
-  resourceTypes: list(resourceType()).superRefine(notEmpty("types")).default([...DEFAULT_RESOURCE_TYPES]),
+  resourceTypes: list(resourceType())
+    .superRefine(notEmpty("types"))
+    .default([...DEFAULT_RESOURCE_TYPES]),
   sourceAccounts: list(accountId(twelveDigits)).default([]),
   tags: tags().default({}),
   securityTag: tagKey().optional(),
-  prefix: text_(/^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/, "a name of lower-case letters, digits and single hyphens", "backup-export").default("backup-export"),
+  prefix: text_(
+    /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/,
+    "a name of lower-case letters, digits and single hyphens",
+    "backup-export",
+  ).default("backup-export"),
   s3KmsCmk: kmsKeyArn().optional(),
   // Buckets of us-east-1 from before 2018 may have upper-case letters and underscores.
-  s3AccessLogsBucket: text_(/^[A-Za-z0-9][\w.-]{1,253}[A-Za-z0-9]$/, "the name of a bucket", "access-logs-of-mine").optional(),
+  s3AccessLogsBucket: text_(
+    /^[A-Za-z0-9][\w.-]{1,253}[A-Za-z0-9]$/,
+    "the name of a bucket",
+    "access-logs-of-mine",
+  ).optional(),
   s3AccessLogsPrefix: text_(/^[^\p{Cc}]{1,512}$/u, "a prefix of keys", "backup-export/").optional(),
   lifecycleRules: section(LIFECYCLE).prefault({}),
   objectLock: section(OBJECT_LOCK).prefault({}),
@@ -257,4 +354,6 @@ export const SECTIONS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Every key that there is, with its section. */
-export const ALL_KEYS: readonly string[] = Object.entries(SECTIONS).flatMap(([parent, keys]) => keys.map((key) => (parent === "" ? key : `${parent}.${key}`)));
+export const ALL_KEYS: readonly string[] = Object.entries(SECTIONS).flatMap(([parent, keys]) =>
+  keys.map((key) => (parent === "" ? key : `${parent}.${key}`)),
+);

@@ -1,25 +1,26 @@
-import { MOST_TAG_BYTES, MOST_TAGS } from "./limits.js";
-import { shown } from "./problem.js";
+import ofLambdas from "../../../domain/golden/tags.json" with { type: "json" };
+import { MOST_TAG_BYTES, MOST_TAG_KEY_CHARACTERS, MOST_TAG_VALUE_CHARACTERS, MOST_TAGS } from "./limits.js";
+import { quoted, shown } from "./problem.js";
 import { fromJson, isPlaceholder, value, type Value } from "./value.js";
 
 /** What every service takes. */
 const CHARACTERS = /^[\p{L}\p{N}\p{Zs}_.:/=+\-@]*$/u;
-const KEY_CHARACTERS = 128;
-const VALUE_CHARACTERS = 256;
 
 /** Why `key` cannot be a tag that a person puts on something. */
 function tagKeyProblem(key: string): string | undefined {
-  const reserved = ["aws:", "backup-export:"].find((prefix) => key.toLowerCase().startsWith(prefix));
+  const reserved = ofLambdas.reserved.find((prefix) => key.toLowerCase().startsWith(prefix));
   if (reserved !== undefined) {
     return `${shown(key)} begins with ${shown(reserved)}, which is reserved`;
   }
-  if (key !== key.trim() || key === "" || key.length > KEY_CHARACTERS || !CHARACTERS.test(key)) {
+  if (key !== key.trim() || key === "" || key.length > MOST_TAG_KEY_CHARACTERS || !CHARACTERS.test(key)) {
     return `${shown(key)} is no tag key`;
   }
   return undefined;
 }
 
-const TAG_KEY_REMEDY = `tag keys have 1 to ${KEY_CHARACTERS} letters, digits, spaces and _ . : / = + - @, and begin neither with "aws:" nor with "backup-export:"`;
+const TAG_KEY_REMEDY =
+  `tag keys have 1 to ${MOST_TAG_KEY_CHARACTERS} letters, digits, spaces and _ . : / = + - @, ` +
+  `and begin neither with ${ofLambdas.reserved.map(quoted).join(" nor with ")}`;
 
 /** A tag key of the user's. */
 export const tagKey = (): Value<string> =>
@@ -58,14 +59,21 @@ export const tags = (): Value<Record<string, string>> =>
         return [];
       }
       // CloudFormation refuses empty values on alarms and dashboards.
-      if (plain.trim() === "" || plain.length > VALUE_CHARACTERS || !CHARACTERS.test(plain)) {
-        refuse(`${shown(plain)} is ${isPlaceholder(plain) ? "a placeholder" : "no tag value"}`, `tag values have 1 to ${VALUE_CHARACTERS} letters, digits, spaces and _ . : / = + - @`, [key]);
+      if (plain.trim() === "" || plain.length > MOST_TAG_VALUE_CHARACTERS || !CHARACTERS.test(plain)) {
+        refuse(
+          `${shown(plain)} is ${isPlaceholder(plain) ? "a placeholder" : "no tag value"}`,
+          `tag values have 1 to ${MOST_TAG_VALUE_CHARACTERS} letters, digits, spaces and _ . : / = + - @`,
+          [key],
+        );
       }
       return [[key, plain]];
     });
     const bytes = Buffer.byteLength(JSON.stringify(Object.fromEntries(taken)));
     if (bytes > MOST_TAG_BYTES) {
-      refuse(`are ${bytes} bytes long as JSON`, `use fewer or shorter ones: ${MOST_TAG_BYTES} bytes is the most that the Lambda which plans exports can be given`);
+      refuse(
+        `are ${bytes} bytes long as JSON`,
+        `use fewer or shorter ones: ${MOST_TAG_BYTES} bytes is the most that the Lambda which plans exports can be given`,
+      );
     }
     return Object.fromEntries(taken);
   });

@@ -66,7 +66,10 @@ export interface RestoreSettings {
   readonly initializationRateMib?: number;
   /** Key ARN for the restored volumes; undefined: the snapshot's. */
   readonly volumeKmsKey?: string;
-  /** Keys that snapshots and tables are encrypted with; empty: any key of the account, through EC2, RDS and DynamoDB alone. */
+  /**
+   * Keys that snapshots and tables are encrypted with; empty: any key of the account, through EC2, RDS and DynamoDB
+   * alone.
+   */
   readonly snapshotKmsKeys: readonly string[];
   readonly timeoutMinutes: number;
 }
@@ -120,7 +123,11 @@ export interface ComputeSettings {
 }
 
 export type NetworkSettings =
-  | { readonly mode: "endpoints" | "nat" | "public"; readonly cidr: string; readonly availabilityZones: number | readonly string[] }
+  | {
+      readonly mode: "endpoints" | "nat" | "public";
+      readonly cidr: string;
+      readonly availabilityZones: number | readonly string[];
+    }
   | {
       readonly mode: "existing";
       readonly vpcId: string;

@@ -24,7 +24,8 @@ export function value<T>(read: (given: unknown, refuse: Refuse) => T): Value<T> 
 }
 
 /** What people leave in a form that they did not fill in. */
-const PLACEHOLDER = /<[^<>]*>|\$\{[^{}]*\}|\{\{.*\}\}|^(?:change|replace)[-_ ]?me$|^(?:todo|tbd|fixme)$|^your[-_ ]|^x{3,}$/i;
+const PLACEHOLDER =
+  /<[^<>]*>|\$\{[^{}]*\}|\{\{.*\}\}|^(?:change|replace)[-_ ]?me$|^(?:todo|tbd|fixme)$|^your[-_ ]|^x{3,}$/i;
 
 export function isPlaceholder(given: unknown): boolean {
   return typeof given === "string" && PLACEHOLDER.test(given.trim());
@@ -57,14 +58,19 @@ export function wholeNumber(given: unknown): number | undefined {
   return typeof read === "number" && Number.isSafeInteger(read) ? read : undefined;
 }
 
-/** Nothing but true and false: of "no" nobody would know whether it was meant to turn deletion off or was text that turns it on. */
+/**
+ * Nothing but true and false: of "no" nobody would know whether it was meant to turn deletion off or was text that
+ * turns it on.
+ */
 export const boolean = (): Value<boolean> =>
   value((given, refuse): boolean => {
     const read = typeof given === "string" ? given.trim().toLowerCase() : given;
     if (read === true || read === "true") {
       return true;
     }
-    return read === false || read === "false" ? false : refuse(`${shown(given)} is neither true nor false`, "write true or false");
+    return read === false || read === "false"
+      ? false
+      : refuse(`${shown(given)} is neither true nor false`, "write true or false");
   });
 
 /** One of a few words, in any case. */
@@ -72,7 +78,9 @@ export const choice = <const T extends string>(...choices: readonly T[]): Value<
   value((given, refuse): T => {
     const wanted = typeof given === "string" ? given.trim().toLowerCase() : undefined;
     const found = choices.find((one) => one.toLowerCase() === wanted);
-    return found ?? refuse(`${shown(given)} is not one of the choices`, `write ${either(choices.map((one) => `"${one}"`))}`);
+    return (
+      found ?? refuse(`${shown(given)} is not one of the choices`, `write ${either(choices.map((one) => `"${one}"`))}`)
+    );
   });
 
 /** Null, blank text and absence are one. */
@@ -95,7 +103,8 @@ export function fromJson(given: unknown): unknown {
 type Section<Shape extends z.core.$ZodLooseShape> = z.ZodPreprocess<z.ZodObject<Shape, z.core.$strict>>;
 
 /** An object of settings. Blank ones are absent; unknown ones are not taken. */
-export const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape): Section<Shape> => z.preprocess(withoutBlanks, z.strictObject(shape));
+export const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape): Section<Shape> =>
+  z.preprocess(withoutBlanks, z.strictObject(shape));
 
 /** The same, which may be said by one word: that of its mode. */
 export const sectionOrMode = <Shape extends z.core.$ZodLooseShape>(shape: Shape): Section<Shape> =>
@@ -112,12 +121,17 @@ function withoutBlanks(given: unknown): unknown {
   return Object.fromEntries(Object.entries(read).filter(([, one]) => !isBlank(one)));
 }
 
-type List<Item extends z.ZodType> = z.ZodPreprocess<z.ZodPipe<z.ZodArray<Item>, z.ZodTransform<z.output<Item>[], z.output<Item>[]>>>;
+type List<Item extends z.ZodType> = z.ZodPreprocess<
+  z.ZodPipe<z.ZodArray<Item>, z.ZodTransform<z.output<Item>[], z.output<Item>[]>>
+>;
 
 /** A list, as JSON or with commas, without blanks; what is said twice counts once. */
 export const list = <Item extends z.ZodType>(item: Item): List<Item> =>
-  z.preprocess((given) => {
-    const read = fromJson(given);
-    const items: unknown = typeof read === "string" ? read.split(",") : read;
-    return Array.isArray(items) ? items.filter((one) => !isBlank(one)) : items;
-  }, z.array(item).transform((items) => [...new Set(items)]));
+  z.preprocess(
+    (given) => {
+      const read = fromJson(given);
+      const items: unknown = typeof read === "string" ? read.split(",") : read;
+      return Array.isArray(items) ? items.filter((one) => !isBlank(one)) : items;
+    },
+    z.array(item).transform((items) => [...new Set(items)]),
+  );

@@ -1,6 +1,7 @@
 //! Settings for databases and tables.
 
 use super::environment::Environment;
+use crate::limit::DATABASE_RESTORE_TIMEOUT_HOURS;
 use crate::source::TableFormat;
 
 /// How databases become files, where their tags do not say.
@@ -79,7 +80,8 @@ pub(super) fn databases(env: &mut Environment<'_>) -> Option<DatabaseSettings> {
     let security_groups = env.names("DATABASE_SECURITY_GROUPS").unwrap_or_default();
     let parameter_path = parameter_path(env);
     // An instance of a few hundred GiB is there within half an hour; Aurora takes as long. The rest is for a bad day.
-    let restore_timeout_hours = env.number("DATABASE_RESTORE_TIMEOUT_HOURS", 1, 168).unwrap_or(6);
+    let restore_timeout_hours =
+        env.number("DATABASE_RESTORE_TIMEOUT_HOURS", DATABASE_RESTORE_TIMEOUT_HOURS).unwrap_or(6);
     Some(DatabaseSettings {
         method: method?,
         instance_classes,

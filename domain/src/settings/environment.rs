@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::failure::{Error, Kind};
+use crate::limit::Limit;
 
 /// Everything that is wrong with an environment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,13 +59,13 @@ impl<'a> Environment<'a> {
         value
     }
 
-    /// A number between `least` and `most`.
-    pub fn number(&mut self, name: &str, least: u32, most: u32) -> Option<u32> {
+    /// A number within `limit`.
+    pub fn number(&mut self, name: &str, limit: Limit) -> Option<u32> {
         let value: u32 = self.optional(name)?;
-        if (least..=most).contains(&value) {
+        if limit.contains(value) {
             return Some(value);
         }
-        self.problem(format!("{name} is {value}: it must be between {least} and {most}"));
+        self.problem(format!("{name} is {value}: it must be {limit}"));
         None
     }
 

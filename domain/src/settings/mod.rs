@@ -11,7 +11,7 @@ pub use self::database::{DatabaseMethod, DatabaseSettings, TableNative, TableSet
 pub use self::environment::{Environment, InvalidSettings};
 use crate::id::{AccountId, AvailabilityZone, BucketName};
 use crate::plan::{Retention, VerifyMode, VolumeOptions, WorkerOptions};
-use crate::tag;
+use crate::{limit, tag};
 
 /// Everything by which a plan is made, apart from the recovery point itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,10 +81,10 @@ impl Settings {
         let database = database::databases(&mut env);
         let table = database::tables(&mut env);
         // A snapshot becomes a volume in seconds; the hour is for a service that has a bad day.
-        let restore = env.number("RESTORE_TIMEOUT_MINUTES", 1, 1_440).unwrap_or(60);
-        let native_export = env.number("NATIVE_EXPORT_TIMEOUT_HOURS", 1, 168).unwrap_or(72);
-        let export = env.number("EXPORT_TIMEOUT_HOURS", 1, 168).unwrap_or(168);
-        let poll = env.number("POLL_SECONDS", 1, 300).unwrap_or(15);
+        let restore = env.number("RESTORE_TIMEOUT_MINUTES", limit::RESTORE_TIMEOUT_MINUTES).unwrap_or(60);
+        let native_export = env.number("NATIVE_EXPORT_TIMEOUT_HOURS", limit::NATIVE_EXPORT_TIMEOUT_HOURS).unwrap_or(72);
+        let export = env.number("EXPORT_TIMEOUT_HOURS", limit::EXPORT_TIMEOUT_HOURS).unwrap_or(168);
+        let poll = env.number("POLL_SECONDS", limit::POLL_SECONDS).unwrap_or(15);
         let settings = (|| {
             Some(Self {
                 bucket: bucket?,
@@ -126,7 +126,7 @@ fn job_queues(env: &mut Environment<'_>) -> Option<BTreeMap<AvailabilityZone, St
 }
 
 fn retention(env: &mut Environment<'_>) -> Option<Retention> {
-    let minimum_recovery_points = env.number("MINIMUM_RECOVERY_POINTS", 0, 10_000).unwrap_or(0);
+    let minimum_recovery_points = env.number("MINIMUM_RECOVERY_POINTS", limit::MINIMUM_RECOVERY_POINTS).unwrap_or(0);
     let only_tagged: Option<String> = env.optional("DELETE_ONLY_TAGGED");
     if let Some(key) = &only_tagged
         && let Err(why) = tag::check_key(key)
@@ -152,8 +152,9 @@ fn resource_tags(env: &mut Environment<'_>) -> Option<BTreeMap<String, String>> 
         .iter()
         .filter_map(|(key, value)| tag::check(key, value).err().map(|why| format!("{key:?}: {why}")))
         .collect();
-    if tags.len() > tag::MOST_OF_USER {
-        problems.push(format!("{} tags, but a resource takes {} beside our own", tags.len(), tag::MOST_OF_USER));
+    if !u32::try_from(tags.len()).is_ok_and(|count| limit::RESOURCE_TAGS.contains(count)) {
+        let most = limit::RESOURCE_TAGS.most;
+        problems.push(format!("{} tags, but a resource takes {most} beside our own", tags.len()));
     }
     if problems.is_empty() {
         return Some(tags);
@@ -164,40 +165,42 @@ fn resource_tags(env: &mut Environment<'_>) -> Option<BTreeMap<String, String>> 
 
 fn worker(env: &mut Environment<'_>) -> Option<WorkerOptions> {
     // Blocks of a fresh volume take tens of milliseconds each at first touch, so many reads must be in flight.
-    let readers = env.number("READERS", 1, 1_024).unwrap_or(64);
-    let (codec, most, default) = env.choice("CODEC", &[("gzip", ("gzip", 12, 6)), ("zstd", ("zstd", 22, 3))])?;
+    let readers = env.number("READERS", limit::READERS).unwrap_or(64);
+    let codecs = [("gzip", ("gzip", limit::GZIP_LEVEL, 6)), ("zstd", ("zstd", limit::ZSTD_LEVEL, 3))];
+    let (codec, levels, default) = env.choice("CODEC", &codecs)?;
     Some(WorkerOptions {
         codec: codec.into(),
-        level: env.number("COMPRESSION_LEVEL", 1, most).unwrap_or(default),
+        level: env.number("COMPRESSION_LEVEL", levels).unwrap_or(default),
         readers,
     })
 }
 
 fn volume(env: &mut Environment<'_>) -> Option<VolumeOptions> {
-    let types = ["gp3", "gp2", "io1", "io2"].map(|name| (name, name));
-    let volume_type = env.choice("VOLUME_TYPE", &types);
-    let throughput = env.number("VOLUME_THROUGHPUT_MIB", 125, 2_000);
-    let iops = env.number("VOLUME_IOPS", 100, 256_000);
-    if throughput.is_some() && volume_type.is_some_and(|t| t != "gp3") {
+    let types =
+        [("gp3", Some(limit::GP3_IOPS)), ("gp2", None), ("io1", Some(limit::IO1_IOPS)), ("io2", Some(limit::IO2_IOPS))];
+    let volume_type = env.choice("VOLUME_TYPE", &types.map(|of_type| (of_type.0, of_type)));
+    let throughput = env.number("VOLUME_THROUGHPUT_MIB", limit::THROUGHPUT_MIB);
+    let iops = env.number("VOLUME_IOPS", limit::IOPS);
+    if throughput.is_some() && volume_type.is_some_and(|(name, _)| name != "gp3") {
         env.problem("VOLUME_THROUGHPUT_MIB is for VOLUME_TYPE gp3 alone".into());
     }
-    match volume_type {
-        Some("gp3") if iops.is_some_and(|iops| !(3_000..=80_000).contains(&iops)) => {
-            env.problem("VOLUME_IOPS must be between 3000 and 80000 for gp3".into());
+    match (volume_type, iops) {
+        (Some((name, Some(limit))), Some(iops)) if !limit.contains(iops) => {
+            env.problem(format!("VOLUME_IOPS must be {limit} for {name}"));
         }
-        Some("gp2") if iops.is_some() => {
-            env.problem("VOLUME_IOPS is not for VOLUME_TYPE gp2".into());
+        (Some((name, None)), Some(_)) => {
+            env.problem(format!("VOLUME_IOPS is not for VOLUME_TYPE {name}"));
         }
-        Some("io1" | "io2") if iops.is_none() => {
+        (Some(("io1" | "io2", _)), None) => {
             env.problem("VOLUME_TYPE io1 and io2 need VOLUME_IOPS".into());
         }
         _ => {}
     }
     Some(VolumeOptions {
-        volume_type: volume_type?.into(),
+        volume_type: volume_type?.0.into(),
         throughput_mib: throughput,
         iops,
-        initialization_rate_mib: env.number("VOLUME_INITIALIZATION_RATE_MIB", 100, 300),
+        initialization_rate_mib: env.number("VOLUME_INITIALIZATION_RATE_MIB", limit::INITIALIZATION_RATE_MIB),
         kms_key_id: env.optional("VOLUME_KMS_KEY_ID"),
     })
 }
@@ -346,7 +349,40 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_taken_up_to_both_ends_of_their_limits() {
+        let zstd: &[(&str, &str)] = &[("CODEC", "zstd")];
+        let io1: &[(&str, &str)] = &[("VOLUME_TYPE", "io1")];
+        let io2: &[(&str, &str)] = &[("VOLUME_TYPE", "io2")];
+        for (name, limit, beside) in [
+            ("MINIMUM_RECOVERY_POINTS", limit::MINIMUM_RECOVERY_POINTS, &[] as &[(&str, &str)]),
+            ("READERS", limit::READERS, &[]),
+            ("COMPRESSION_LEVEL", limit::GZIP_LEVEL, &[]),
+            ("COMPRESSION_LEVEL", limit::ZSTD_LEVEL, zstd),
+            ("VOLUME_THROUGHPUT_MIB", limit::THROUGHPUT_MIB, &[]),
+            ("VOLUME_IOPS", limit::GP3_IOPS, &[]),
+            ("VOLUME_IOPS", limit::IO1_IOPS, io1),
+            ("VOLUME_IOPS", limit::IO2_IOPS, io2),
+            ("VOLUME_INITIALIZATION_RATE_MIB", limit::INITIALIZATION_RATE_MIB, &[]),
+            ("RESTORE_TIMEOUT_MINUTES", limit::RESTORE_TIMEOUT_MINUTES, &[]),
+            ("DATABASE_RESTORE_TIMEOUT_HOURS", limit::DATABASE_RESTORE_TIMEOUT_HOURS, &[]),
+            ("EXPORT_TIMEOUT_HOURS", limit::EXPORT_TIMEOUT_HOURS, &[]),
+            ("NATIVE_EXPORT_TIMEOUT_HOURS", limit::NATIVE_EXPORT_TIMEOUT_HOURS, &[]),
+            ("POLL_SECONDS", limit::POLL_SECONDS, &[]),
+        ] {
+            let with = |value: i64| read(&[beside, &[(name, &value.to_string())]].concat());
+            let (least, most) = (i64::from(limit.least), i64::from(limit.most));
+            for taken in [least, most] {
+                assert!(with(taken).is_ok(), "{name} {taken}: {:?}", with(taken));
+            }
+            for refused in [least - 1, most + 1] {
+                assert!(with(refused).unwrap_err().to_string().contains(name), "{name} {refused}");
+            }
+        }
+    }
+
+    #[test]
     fn levels_and_volume_types_go_together() {
+        assert_eq!(read(&[("CODEC", "gzip")]).unwrap().worker.level, 6);
         assert_eq!(read(&[("CODEC", "zstd")]).unwrap().worker.level, 3);
         assert!(problem(&[("COMPRESSION_LEVEL", "19")]).contains("between 1 and 12"));
         assert!(read(&[("CODEC", "zstd"), ("COMPRESSION_LEVEL", "19")]).is_ok());

@@ -176,7 +176,7 @@ impl Reaper {
 /// Zeros are told, too: an alarm on age must see that nothing is old.
 fn metrics(running: &BTreeMap<ExecutionArn, Timestamp>, now: Timestamp) -> [Metric; 2] {
     let oldest = running.values().min().copied().unwrap_or(now);
-    [Metric::seconds("OldestExecutionSeconds", oldest, now), Metric::count("Executions", running.len())]
+    [Metric::OldestExecutionSeconds(now.duration_since(oldest)), Metric::Executions(running.len())]
 }
 
 /// The execution that an execution status event names. A schedule's event, or `{}`, names none.

@@ -1,6 +1,7 @@
 //! The environment of the reaper.
 
 use domain::id::{AccountId, BucketName};
+use domain::limit;
 use domain::settings::{Environment, InvalidSettings};
 use jiff::SignedDuration;
 
@@ -36,7 +37,7 @@ impl ReaperSettings {
         let resource_types = env.names("RESOURCE_TYPES");
         let resource_types = resource_types.unwrap_or_else(|| ["RDS", "Aurora", "DynamoDB"].map(str::to_owned).into());
         let parameter_path = domain::settings::parameter_path(&mut env);
-        let settle = env.number("SETTLE_SECONDS", 0, 3_600).unwrap_or(SETTLE_SECONDS);
+        let settle = env.number("SETTLE_SECONDS", limit::SETTLE_SECONDS).unwrap_or(SETTLE_SECONDS);
         let settings = (|| {
             Some(Self {
                 bucket: bucket?,

@@ -101,10 +101,7 @@ impl Reconciler {
             self.start_all(candidates, &mut report).await
         };
         report.left = unexported - report.started.len() - report.would_start.len() - report.tried_before;
-        let metrics = [
-            Metric::count("UnexportedRecoveryPoints", unexported),
-            Metric::count("StartedExports", report.started.len()),
-        ];
+        let metrics = [Metric::UnexportedRecoveryPoints(unexported), Metric::StartedExports(report.started.len())];
         self.metrics.emit(&settings.state_machine, now, &metrics);
         result.map(|()| report)
     }

@@ -1,6 +1,7 @@
 //! The environment of the reconciler.
 
 use domain::id::{AccountId, BucketName, VaultName};
+use domain::limit;
 use domain::settings::{Environment, InvalidSettings};
 
 use crate::executions;
@@ -36,9 +37,9 @@ impl ReconcilerSettings {
         let vault = env.required("BACKUP_VAULT_NAME");
         let resource_types = env.required_names("RESOURCE_TYPES");
         // Twenty exports at once fit the default quotas of EBS and Batch; the next run goes on.
-        let max_starts = env.number("RECONCILE_MAX_STARTS", 1, 1_000).unwrap_or(20);
+        let max_starts = env.number("RECONCILE_MAX_STARTS", limit::MAX_STARTS).unwrap_or(20);
         let dry_run = env.choice("RECONCILE_DRY_RUN", &[("false", false), ("true", true)]);
-        let look_back_days = env.number("RECONCILE_LOOK_BACK_DAYS", 1, 36_500);
+        let look_back_days = env.number("RECONCILE_LOOK_BACK_DAYS", limit::LOOK_BACK_DAYS);
         let settings = (|| {
             Some(Self {
                 bucket: bucket?,
