@@ -71,7 +71,7 @@ function evaluate(expression: string, prices: ReadonlyMap<string, number>): numb
 }
 
 describe("every page", () => {
-  const pages = ["README.md", ...readdirSync(join(projectRoot, "docs")).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)];
+  const pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...readdirSync(join(projectRoot, "docs")).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)];
 
   test.each(pages)("%s links to files and headings that are there", (page) => {
     const text = read(page);
