@@ -4,12 +4,13 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VENV := .venv
-# Mounts and loop devices need root. The build stays with whoever calls make; only test and demo programs run as root. (`env` runs a program as it is.)
+# Mounts and loop devices need root. The build stays with whoever calls make; only test and demo programs run as root.
+# (`env` runs a program as it is.)
 AS_ROOT := $(shell if [ "$$(id -u)" != 0 ] && command -v sudo >/dev/null; then echo sudo --preserve-env; else echo env; fi)
 TARGET_DIR = $(shell cargo metadata --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 HOST_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 
-.PHONY: help setup programs build lint synth test test-rust test-cdk test-deploy image newer-servers demo clean
+.PHONY: help setup programs build lint advisories synth test test-rust test-cdk test-deploy image newer-servers demo clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -31,11 +32,17 @@ programs: ## Build what the demo runs (the first time about 15 minutes on two co
 build: ## Build everything, tests included
 	cargo build --locked --workspace --all-targets
 
-lint: ## rustfmt, clippy, rustdoc, tsc, eslint
+lint: ## rustfmt, clippy, rustdoc, cargo-deny, tsc, eslint, prettier
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --quiet
+	cargo deny --locked --all-features check --hide-inclusion-graph bans licenses sources
 	npm run --silent lint
+
+# Apart from lint, because it clones the advisory database from GitHub, and its answer changes from day to day. Where
+# this was written the database was out of reach: what it says of the dependencies is not known yet.
+advisories: ## Look for known vulnerabilities among the Rust dependencies (needs GitHub)
+	cargo deny --locked --all-features check advisories
 
 synth: ## Write the CloudFormation template that the local cloud takes (compiles nothing)
 	@tests/synth

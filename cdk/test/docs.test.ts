@@ -84,6 +84,8 @@ function evaluate(expression: string, prices: ReadonlyMap<string, number>): numb
 describe("every page", () => {
   const pages = [
     "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
     ...readdirSync(join(projectRoot, "docs"))
       .filter((name) => name.endsWith(".md"))
       .map((name) => `docs/${name}`),
