@@ -8,6 +8,7 @@
 //!
 //! What it does not check: signatures, IAM policies, quotas, and real hardware.
 
+mod background;
 mod backup;
 mod batch;
 mod cloud;
@@ -31,12 +32,15 @@ mod request_log;
 mod s3;
 mod snapshot_export;
 mod stack;
+mod stand_in;
 mod states;
 mod template;
 mod topic;
 mod wire;
+mod worker_cloud;
 
 pub use cloud::LocalCloud;
+pub use ec2::VolumeSpec;
 pub use error::{Error, Result};
 pub use execution::{ExecutionResult, ExecutionStatus, StateEntered};
 pub use fault::{FaultAction, FaultRule, Faults, When};
@@ -58,3 +62,4 @@ pub use stack::{
     StateMachineSpec, Target, TargetInput, TargetSpec,
 };
 pub use template::{Programs, Template};
+pub use worker_cloud::WorkerCloud;

@@ -5,11 +5,12 @@ mod device;
 mod host;
 mod query;
 mod snapshot;
+mod spec;
 mod view;
 mod volume;
 mod xml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ pub(crate) use self::device::{copy_sparse, loops_below};
 pub(crate) use self::host::{Host, start as start_host};
 pub(crate) use self::query::Query;
 pub(crate) use self::snapshot::{Image, Snapshot};
+pub use self::spec::VolumeSpec;
 use self::volume::Volume;
 pub(crate) use self::xml::Xml;
 use crate::wire::query_pairs;
@@ -35,6 +37,8 @@ struct State {
     snapshots: BTreeMap<String, Snapshot>,
     images: BTreeMap<String, Image>,
     hosts: Vec<Host>,
+    /// Device names that something else than a volume has on every instance.
+    occupied_names: BTreeSet<String>,
     /// ClientToken → what was asked for, and the volume that was made.
     tokens: BTreeMap<String, (String, String)>,
 }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod cut;
+mod damage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use self::cut::{Cut, CutBody};
+use self::damage::{DamagedBody, halve};
 use crate::backup::Backup;
 use crate::batch::Batch;
 use crate::dead_letter::DeadLetters;
@@ -34,6 +36,7 @@ use crate::options::{Names, Options};
 use crate::rds::Rds;
 use crate::request_log::RequestLog;
 use crate::snapshot_export::SnapshotExports;
+use crate::stand_in::StandIn;
 use crate::states::States;
 use crate::topic::Topics;
 use crate::wire::{ApiError, Identity, STATES_ACCESS_KEY, credential_scope, header_text, path_segments, query_pairs};
@@ -49,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     pub(crate) requests: RequestLog,
     pub(crate) moto: MotoClient,
+    /// In the place of moto, when that does not run.
+    pub(crate) stand_in: StandIn,
     /// The gateway itself, for calls that are to be logged and can be made to fail.
     pub(crate) gateway: MotoClient,
     pub(crate) s3: s3::Endpoint,
@@ -136,13 +141,14 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         identity.operation = s3::operation(&parts).to_owned();
         let (bucket, key) = s3::bucket_and_key(&parts);
         identity.resource = if key.is_empty() { bucket } else { format!("{bucket}/{key}") };
-        stream = Some(body);
+        stream = Some(Body::from(body));
     } else {
         bytes = collect(body).await?;
         (identity.operation, identity.resource) = operation_and_resource(&identity.service, &parts, &bytes);
     }
 
     let time = SystemTime::now();
+    shared.requests.begin(&identity.service, &identity.operation);
     let action = shared.faults.decide(Subject {
         service: &identity.service,
         operation: &identity.operation,
@@ -176,10 +182,10 @@ async fn perform(
     identity: &Identity,
     parts: Parts,
     bytes: Bytes,
-    stream: Option<Incoming>,
+    stream: Option<Body>,
 ) -> Result<Response<Body>, Cut> {
     match stream {
-        Some(body) => shared.s3.call(parts, Body::from(body)).await.map_err(|_| Cut),
+        Some(body) => shared.s3.call(parts, body).await.map_err(|_| Cut),
         None => Ok(dispatch(shared, identity, parts, bytes).await),
     }
 }
@@ -191,7 +197,7 @@ async fn apply(
     action: Option<FaultAction>,
     parts: Parts,
     bytes: Bytes,
-    stream: Option<Incoming>,
+    stream: Option<Body>,
 ) -> Result<Response<Body>, Cut> {
     match action {
         None => perform(shared, identity, parts, bytes, stream).await,
@@ -216,6 +222,12 @@ async fn apply(
             }
             Err(Cut)
         }
+        Some(FaultAction::DamageRequest) => {
+            let bytes = DamagedBody::damage(bytes);
+            let stream = stream.map(|body| Body::http_body_unsync(DamagedBody::new(body)));
+            perform(shared, identity, parts, bytes, stream).await
+        }
+        Some(FaultAction::HalveResponse) => halve(perform(shared, identity, parts, bytes, stream).await?).await,
         Some(FaultAction::CutResponse { after_bytes: 0 }) => {
             perform(shared, identity, parts, bytes, stream).await?;
             Err(Cut)
@@ -294,12 +306,13 @@ async fn dispatch(shared: &Arc<Shared>, identity: &Identity, parts: Parts, body:
         "lambda" => lambda::answer(shared, &call).await,
         "batch" => batch::answer(shared, &call),
         "backup" => backup::answer(shared, &call),
-        "dynamodb" => dynamodb::answer(shared, &call).await,
+        "dynamodb" if shared.options.moto => dynamodb::answer(shared, &call).await,
         "ec2" if ec2::plays(&call.operation) => ec2::answer(shared, &call),
         "rds" => rds::answer(shared, &call),
         "events" if call.operation == "PutEvents" => event::put_events(shared, &call),
         "sns" if call.operation == "Publish" => topic::publish(shared, &call),
-        "states" => states::answer(shared, &call).await,
+        "states" if shared.options.moto => states::answer(shared, &call).await,
+        service if !shared.options.moto => shared.stand_in.answer(service, &call),
         _ => forward(shared, &call).await,
     };
     answer.unwrap_or_else(|error| error.response(&identity.service))

@@ -18,3 +18,5 @@ mod support;
 mod table;
 #[cfg(test)]
 mod volume;
+#[cfg(test)]
+mod worker;
