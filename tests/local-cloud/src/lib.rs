@@ -50,7 +50,8 @@ pub use observe::{
 };
 pub use options::{Devices, Names, Options};
 pub use rds::{
-    DatabaseAccess, DatabaseEngine, DatabaseOptions, DatabaseServer, DatabaseSource, OrderableClass, ScratchDatabase,
+    DatabaseAccess, DatabaseEngine, DatabaseOptions, DatabaseServer, DatabaseSource, OrderableClass, PlainDatabase,
+    ScratchDatabase,
 };
 pub use recovery_point::{
     DatabaseFate, Deletion, EventShape, ExportTaskFate, RecoveryPointOptions, TableExportFate, TableFate, VolumeFate,

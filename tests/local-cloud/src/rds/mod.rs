@@ -28,7 +28,7 @@ pub use self::engine::DatabaseEngine;
 use self::instance::Instance;
 pub use self::options::{DatabaseOptions, OrderableClass};
 use self::parameter_group::{ParameterGroup, Scope};
-pub use self::server::{DatabaseAccess, DatabaseServer};
+pub use self::server::{DatabaseAccess, DatabaseServer, PlainDatabase};
 use self::snapshot::Snapshot;
 pub use self::snapshot::{DatabaseSource, ScratchDatabase};
 pub(crate) use self::snapshot::{SnapshotView, add as add_snapshot};
