@@ -1,9 +1,11 @@
 //! Options of a cloud, and the names that follow from them.
 
+mod database;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::rds::DatabaseOptions;
+pub use self::database::{DatabaseOptions, OrderableClass};
 
 /// How a cloud is started.
 #[derive(Debug, Clone)]

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::background::Background;
-use crate::cloud::LocalCloud;
 use crate::ec2::VolumeSpec;
 use crate::error::{Error, Result};
 use crate::fault::{FaultAction, FaultRule, Faults, When};
+use crate::local_cloud::LocalCloud;
 use crate::observe::{Upload, VolumeView};
 use crate::options::{Devices, Options};
 use crate::request_log::RequestLog;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::query::{Query, page, passes};
-use super::{State, view, volume, xml};
+use super::{State, view, volume};
 use crate::gateway::{Answer, Call, Shared};
-use crate::wire::ApiError;
+use crate::wire::query::{Query, page, passes};
+use crate::wire::{ApiError, xml};
 
 pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
     let query = Query::new(&call.body);

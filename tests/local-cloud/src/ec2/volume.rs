@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::device::{self, Names};
-use super::query::Query;
 use super::snapshot::Snapshot;
 use super::{Ec2, State, new_id};
 use crate::gateway::Shared;
@@ -14,6 +13,7 @@ use crate::observe::VolumeView;
 use crate::options::Devices;
 use crate::recovery_point::VolumeFate;
 use crate::wire::ApiError;
+use crate::wire::query::Query;
 
 /// How long a volume that could not be made is seen as `error`.
 const ERROR_VISIBLE: Duration = Duration::from_millis(1500);

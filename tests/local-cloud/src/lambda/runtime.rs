@@ -95,7 +95,7 @@ impl Sandbox {
         let child = guarded(program)
             .args(arguments)
             .env_clear()
-            .envs(crate::cloud::credentials(shared, &principal))
+            .envs(crate::local_cloud::credentials(shared, &principal))
             .envs([
                 ("PATH", std::env::var("PATH").unwrap_or_default()),
                 ("AWS_LAMBDA_RUNTIME_API", address.to_string()),

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use http::Response;
 use s3s::Body;
 
-use super::engine::DatabaseEngine;
 use super::instance::flag;
 use super::snapshot::{Snapshot, arn_of};
-use super::{State, cluster, instance, orderable, parameter_group, view, xml};
-use crate::ec2::Query;
+use super::{State, cluster, instance, orderable, parameter_group, view};
+use crate::engine::DatabaseEngine;
 use crate::gateway::{Answer, Call, Shared};
 use crate::pattern::glob_matches;
 use crate::snapshot_export;
-use crate::wire::ApiError;
+use crate::wire::query::Query;
+use crate::wire::{ApiError, rds as xml};
 
 pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
     let query = Query::new(&call.body);

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::answer::page;
-use super::engine::{DatabaseEngine, Family};
-use super::{State, identifier, xml};
-use crate::ec2::{Query, Xml};
+use super::{State, identifier};
+use crate::engine::{DatabaseEngine, Family};
 use crate::gateway::{Answer, Shared};
-use crate::wire::ApiError;
+use crate::wire::query::Query;
+use crate::wire::xml::Xml;
+use crate::wire::{ApiError, rds as xml};
 
 /// Whose parameters a group has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

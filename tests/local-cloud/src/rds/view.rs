@@ -1,12 +1,12 @@
 //! Instances, clusters and snapshots as RDS describes them.
 
-use super::DatabaseEngine;
 use super::cluster::Cluster;
 use super::instance::Instance;
 use super::snapshot::Snapshot;
-use super::xml::{list, tags, texts};
-use crate::ec2::Xml;
+use crate::engine::DatabaseEngine;
 use crate::observe::{DatabaseClusterView, DatabaseView};
+use crate::wire::rds::{list, tags, texts};
+use crate::wire::xml::Xml;
 
 const HOST: &str = "127.0.0.1";
 

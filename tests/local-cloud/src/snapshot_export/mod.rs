@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::task::{Status, Task};
-use crate::ec2::Query;
 use crate::gateway::{Answer, Call, Shared};
-use crate::rds::xml;
 use crate::recovery_point::ExportTaskFate;
 use crate::wire::ApiError;
+use crate::wire::query::Query;
+use crate::wire::rds as xml;
 
 /// The export tasks of one region.
 #[derive(Debug, Default)]

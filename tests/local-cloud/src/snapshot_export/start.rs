@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::task::{Status, Task};
 use super::{State, run};
-use crate::ec2::Query;
 use crate::gateway::{Answer, Shared};
-use crate::rds::xml;
 use crate::wire::ApiError;
+use crate::wire::query::Query;
+use crate::wire::rds as xml;
 
 /// Tasks that may run at a time in an account.
 const LIMIT: usize = 5;

@@ -1,7 +1,7 @@
 //! An export task, and how RDS shows it.
 
-use crate::ec2::Xml;
-use crate::rds::xml;
+use crate::wire::rds as xml;
+use crate::wire::xml::Xml;
 
 /// An export task.
 #[derive(Debug, Clone)]

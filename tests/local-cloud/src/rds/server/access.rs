@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use tokio::io::AsyncWriteExt as _;
 
 use super::mariadb::{option_text, write_option_file};
+use crate::engine::Family;
 use crate::error::{Error, Result};
-use crate::rds::engine::Family;
 
 /// A way to a database server.
 #[derive(Debug, Clone)]

@@ -20,8 +20,8 @@ pub(crate) use self::access::Password;
 use self::access::Way;
 pub use self::plain::PlainDatabase;
 pub(crate) use self::tls::{CERTIFICATE, Certificate};
-use super::engine::{DatabaseEngine, Family};
 use super::snapshot::DatabaseSource;
+use crate::engine::{DatabaseEngine, Family};
 use crate::error::{Error, Result};
 use crate::process::{INT, KILL, QUIT, TERM, signal_group};
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::access::{DatabaseAccess, Password};
 use super::{Accounts, Certificate, DatabaseServer, Parameters, mariadb, postgres};
 use crate::background::Background;
+use crate::engine::{DatabaseEngine, Family};
 use crate::error::{Error, Result};
-use crate::rds::engine::{DatabaseEngine, Family};
 
 /// A server with one superuser, and nothing that RDS adds. It runs on threads of its own, so that a test needs no
 /// runtime. Dropped, it is gone with all that it held.

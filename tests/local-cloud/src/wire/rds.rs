@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use http::Response;
 use s3s::Body;
 
-use crate::ec2::Xml;
 use crate::wire::answer;
+use crate::wire::xml::Xml;
 
 /// The response of an operation.
 pub(crate) fn response(operation: &str, content: impl FnOnce(&mut Xml)) -> Response<Body> {
@@ -52,7 +52,7 @@ pub(crate) fn texts<T: std::fmt::Display>(
 }
 
 /// A `TagList`.
-pub(super) fn tags(xml: &mut Xml, tags: &BTreeMap<String, String>) {
+pub(crate) fn tags(xml: &mut Xml, tags: &BTreeMap<String, String>) {
     list(xml, "TagList", "Tag", tags, |xml, (key, value)| {
         xml.text("Key", key).text("Value", value);
     });

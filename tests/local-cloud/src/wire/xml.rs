@@ -60,7 +60,7 @@ impl Xml {
 }
 
 /// The response of an operation.
-pub(super) fn response(operation: &str, content: impl FnOnce(&mut Xml)) -> Response<Body> {
+pub(crate) fn response(operation: &str, content: impl FnOnce(&mut Xml)) -> Response<Body> {
     let mut xml = Xml::default();
     xml.text("requestId", uuid::Uuid::new_v4());
     content(&mut xml);
