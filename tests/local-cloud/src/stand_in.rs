@@ -5,8 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use crate::gateway::{Answer, Call};
-use crate::wire::{ApiError, json_answer};
+use crate::wire::{Answer, ApiError, Call, json_answer};
 
 /// The tables and parameters that a test gave.
 #[derive(Debug, Default)]

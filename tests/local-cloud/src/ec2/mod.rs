@@ -85,6 +85,6 @@ pub(crate) fn create_of_snapshot(
     snapshot: &str,
     zone: &str,
 ) -> Result<String, crate::wire::ApiError> {
-    let query = crate::wire::query::Query::new(format!("SnapshotId={snapshot}&AvailabilityZone={zone}").as_bytes());
+    let query = crate::wire::Query::new(format!("SnapshotId={snapshot}&AvailabilityZone={zone}").as_bytes());
     volume::create(shared, &query).map(|volume| volume.id)
 }

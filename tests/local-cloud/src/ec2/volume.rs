@@ -12,8 +12,7 @@ use crate::gateway::Shared;
 use crate::observe::VolumeView;
 use crate::options::Devices;
 use crate::recovery_point::VolumeFate;
-use crate::wire::ApiError;
-use crate::wire::query::Query;
+use crate::wire::{ApiError, Query};
 
 /// How long a volume that could not be made is seen as `error`.
 const ERROR_VISIBLE: Duration = Duration::from_millis(1500);

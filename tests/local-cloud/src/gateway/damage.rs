@@ -10,7 +10,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Frame, SizeHint};
 use s3s::Body;
 
-use super::cut::Cut;
+use crate::wire::Cut;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -14,13 +14,11 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use s3s::Body;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use self::cut::{Cut, CutBody};
+use self::cut::CutBody;
 use self::damage::{DamagedBody, halve};
 use crate::backup::Backup;
 use crate::batch::Batch;
@@ -39,8 +37,10 @@ use crate::snapshot_export::SnapshotExports;
 use crate::stand_in::StandIn;
 use crate::states::States;
 use crate::topic::Topics;
-use crate::wire::{ApiError, Identity, STATES_ACCESS_KEY, credential_scope, header_text, path_segments, query_pairs};
-use crate::{backup, batch, dynamodb, ec2, event, lambda, rds, s3, states, topic};
+use crate::wire::{
+    Answer, ApiError, Call, Cut, Identity, STATES_ACCESS_KEY, credential_scope, header_text, path_segments, query_pairs,
+};
+use crate::{backup, batch, dynamodb, ec2, event, lambda, rds, s3, states, topic, wire};
 
 /// Everything that the parts of the cloud share.
 #[derive(Debug)]
@@ -70,55 +70,9 @@ pub(crate) struct Shared {
     pub(crate) dead_letters: DeadLetters,
 }
 
-/// A request whose body is here.
-#[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) parts: Parts,
-    pub(crate) body: Bytes,
-    pub(crate) operation: String,
-}
-
-impl Call {
-    /// The body as JSON; an empty one is an empty object.
-    pub(crate) fn json(&self) -> Result<Value, ApiError> {
-        if self.body.is_empty() {
-            return Ok(Value::Object(serde_json::Map::new()));
-        }
-        serde_json::from_slice(&self.body)
-            .map_err(|error| ApiError::new(400, "SerializationException", error.to_string()))
-    }
-}
-
-/// What a service answers.
-pub(crate) type Answer = Result<Response<Body>, ApiError>;
-
 /// Serves until the task is aborted.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    serve_with(listener, move |request| handle(Arc::clone(&shared), request)).await;
-}
-
-/// Serves connections with a handler; an `Err` of the handler cuts the connection.
-pub(crate) async fn serve_with<H, F>(listener: TcpListener, handler: H)
-where
-    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Response<Body>, Cut>> + Send + 'static,
-{
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors, or a connection that was gone at once: the next one may do better.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        while connections.try_join_next().is_some() {}
-        stream.set_nodelay(true).ok();
-        let handler = handler.clone();
-        connections.spawn(async move {
-            let service = service_fn(handler);
-            // A connection that breaks is the client's to notice.
-            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
-        });
-    }
+    wire::serve(listener, move |request| handle(Arc::clone(&shared), request)).await;
 }
 
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Cut> {

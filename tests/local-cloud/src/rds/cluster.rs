@@ -10,8 +10,7 @@ use super::{identifier, life, new_resource_id, now};
 use crate::engine::DatabaseEngine;
 use crate::gateway::Shared;
 use crate::recovery_point::DatabaseFate;
-use crate::wire::ApiError;
-use crate::wire::query::Query;
+use crate::wire::{ApiError, Query};
 
 /// A cluster.
 #[derive(Debug, Clone)]

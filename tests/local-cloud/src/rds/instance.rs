@@ -9,8 +9,7 @@ use super::snapshot::Snapshot;
 use super::{State, cluster, identifier, life, new_resource_id, now, orderable, snapshot};
 use crate::engine::DatabaseEngine;
 use crate::gateway::Shared;
-use crate::wire::ApiError;
-use crate::wire::query::Query;
+use crate::wire::{ApiError, Query};
 
 /// An instance.
 #[derive(Debug, Clone)]

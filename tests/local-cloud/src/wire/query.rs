@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::answer::ApiError;
+use super::request::query_pairs;
 use crate::pattern::glob_matches;
-use crate::wire::{ApiError, query_pairs};
 
 /// A parsed query.
 #[derive(Debug)]

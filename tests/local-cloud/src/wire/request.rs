@@ -1,12 +1,13 @@
-//! What a request says about itself: service, operation, resource and caller; and answers in each service's shape.
+//! What a request says about itself: service, operation, resource and caller.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Response, StatusCode, header};
-use s3s::Body;
-use serde_json::{Value, json};
+use http::{HeaderMap, header};
+use serde_json::Value;
+
+use super::answer::ApiError;
 
 /// Who asks for what.
 #[derive(Debug, Clone)]
@@ -15,6 +16,25 @@ pub(crate) struct Identity {
     pub(crate) operation: String,
     pub(crate) resource: String,
     pub(crate) principal: String,
+}
+
+/// A request whose body is here.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) parts: Parts,
+    pub(crate) body: Bytes,
+    pub(crate) operation: String,
+}
+
+impl Call {
+    /// The body as JSON; an empty one is an empty object.
+    pub(crate) fn json(&self) -> Result<Value, ApiError> {
+        if self.body.is_empty() {
+            return Ok(Value::Object(serde_json::Map::new()));
+        }
+        serde_json::from_slice(&self.body)
+            .map_err(|error| ApiError::new(400, "SerializationException", error.to_string()))
+    }
 }
 
 /// The access key with which moto's state machine engine signs.
@@ -65,95 +85,6 @@ pub(crate) fn decode(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&out).into_owned()
-}
-
-/// Text with the five characters escaped that XML wants escaped.
-pub(crate) fn xml_escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&apos;"),
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-/// An error as a service states it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ApiError {
-    pub(crate) status: u16,
-    pub(crate) code: String,
-    pub(crate) message: String,
-}
-
-impl ApiError {
-    pub(crate) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into() }
-    }
-
-    /// The response, in the shape of the service.
-    pub(crate) fn response(&self, service: &str) -> Response<Body> {
-        let request_id = uuid::Uuid::new_v4().to_string();
-        let (code, message) = (xml_escape(&self.code), xml_escape(&self.message));
-        let (kind, body) = match service {
-            "s3" => (
-                "application/xml",
-                format!(
-                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
-                ),
-            ),
-            "ec2" => (
-                "text/xml;charset=UTF-8",
-                format!(
-                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>"
-                ),
-            ),
-            "iam" | "sns" | "sts" | "rds" | "cloudformation" => (
-                "text/xml",
-                format!(
-                    "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
-                ),
-            ),
-            _ => (
-                "application/json",
-                json!({"__type": self.code, "code": self.code, "message": self.message, "Message": self.message})
-                    .to_string(),
-            ),
-        };
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = response.headers_mut();
-        insert(headers, "content-type", kind);
-        insert(headers, "x-amzn-requestid", &request_id);
-        insert(headers, "x-amzn-errortype", &self.code);
-        response
-    }
-}
-
-/// Sets a header; one that is not valid is left out.
-pub(crate) fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    if let Ok(value) = value.parse() {
-        headers.insert(name, value);
-    }
-}
-
-/// An answer: a status, a content type, a body.
-pub(crate) fn answer(status: u16, kind: &str, body: impl Into<Bytes>) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.into()));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    insert(response.headers_mut(), "content-type", kind);
-    insert(response.headers_mut(), "x-amzn-requestid", &uuid::Uuid::new_v4().to_string());
-    response
-}
-
-/// A JSON answer.
-pub(crate) fn json_answer(status: u16, body: &Value) -> Response<Body> {
-    answer(status, "application/json", body.to_string())
 }
 
 #[cfg(test)]

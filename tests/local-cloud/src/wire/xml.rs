@@ -1,12 +1,7 @@
-//! A small writer for XML, and EC2's responses.
+//! A small writer for XML, as EC2 and RDS write it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-
-use http::Response;
-use s3s::Body;
-
-use crate::wire::{answer, xml_escape};
 
 /// XML under construction.
 #[derive(Debug, Default)]
@@ -37,36 +32,72 @@ impl Xml {
         self
     }
 
-    /// An element with an `item` for each of some things.
-    pub(crate) fn items<T>(
+    /// An element with an element for each of some things, as RDS lists them.
+    pub(crate) fn list<T>(
         &mut self,
         name: &str,
+        member: &str,
         things: impl IntoIterator<Item = T>,
         mut content: impl FnMut(&mut Self, T),
     ) -> &mut Self {
         self.element(name, |xml| {
             for thing in things {
-                xml.element("item", |xml| content(xml, thing));
+                xml.element(member, |xml| content(xml, thing));
             }
         })
     }
 
-    /// A `tagSet`.
+    /// An element with an `item` for each of some things, as EC2 lists them.
+    pub(crate) fn items<T>(
+        &mut self,
+        name: &str,
+        things: impl IntoIterator<Item = T>,
+        content: impl FnMut(&mut Self, T),
+    ) -> &mut Self {
+        self.list(name, "item", things, content)
+    }
+
+    /// An element with a text for each of some things.
+    pub(crate) fn texts<T: std::fmt::Display>(
+        &mut self,
+        name: &str,
+        member: &str,
+        things: impl IntoIterator<Item = T>,
+    ) -> &mut Self {
+        self.element(name, |xml| {
+            for thing in things {
+                xml.text(member, thing);
+            }
+        })
+    }
+
+    /// EC2's `tagSet`.
     pub(crate) fn tags(&mut self, tags: &BTreeMap<String, String>) -> &mut Self {
         self.items("tagSet", tags, |xml, (key, value)| {
             xml.text("key", key).text("value", value);
         })
     }
+
+    /// RDS's `TagList`.
+    pub(crate) fn tag_list(&mut self, tags: &BTreeMap<String, String>) -> &mut Self {
+        self.list("TagList", "Tag", tags, |xml, (key, value)| {
+            xml.text("Key", key).text("Value", value);
+        })
+    }
 }
 
-/// The response of an operation.
-pub(crate) fn response(operation: &str, content: impl FnOnce(&mut Xml)) -> Response<Body> {
-    let mut xml = Xml::default();
-    xml.text("requestId", uuid::Uuid::new_v4());
-    content(&mut xml);
-    let body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{operation}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">{}</{operation}Response>",
-        xml.0
-    );
-    answer(200, "text/xml;charset=UTF-8", body)
+/// Text with the five characters escaped that XML wants escaped.
+pub(crate) fn xml_escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&apos;"),
+            _ => out.push(c),
+        }
+    }
+    out
 }
