@@ -11,6 +11,8 @@
 mod background;
 mod backup;
 mod batch;
+mod cloud;
+mod context;
 mod dead_letter;
 mod dynamodb;
 mod ec2;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Ec2;
-use super::volume::{Attachment, Volume, now};
+use super::service::Ec2;
+use super::state::{Attachment, Volume};
+use super::volume::now;
 
 /// A volume whose content is a file of the test's own.
 #[derive(Debug, Clone)]

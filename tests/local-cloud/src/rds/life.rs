@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::cluster::Cluster;
-use super::instance::Instance;
-use super::parameter_group::Scope;
-use super::server::{self, Certificate, DatabaseServer, Password};
-use super::snapshot::{Snapshot, copy_data};
-use super::{Rds, State, certificate_directory, directory_of, now};
-use crate::engine::Family;
+use super::identifier::now;
+use super::server::{self, DatabaseAccess, DatabaseServer, Password};
+use super::service::Rds;
+use super::snapshot::copy_data;
+use super::state::{Cluster, Instance, Scope, Snapshot, State};
+use crate::engine::{DatabaseEngine, Family};
 use crate::error::{Error, Result};
-use crate::gateway::Shared;
 use crate::recovery_point::DatabaseFate;
 
 const AVAILABLE: &str = "available";
@@ -100,52 +98,50 @@ async fn remove(directory: &Path) {
     tokio::fs::remove_dir_all(directory).await.ok();
 }
 
-fn certificate(shared: &Shared) -> Result<Certificate> {
-    Certificate::of(&certificate_directory(&shared.directory))
-}
-
 /// Passes through the states between `creating` and `available`.
-async fn settle(shared: &Shared, resource_id: &str, backs_up: bool) {
+async fn settle(rds: &Rds, resource_id: &str, backs_up: bool) {
     let mut before = CREATING.to_owned();
-    for status in shared.options.databases.after_creation.iter().filter(|status| backs_up || *status != "backing-up") {
-        shared.rds.advance(resource_id, &before, status);
-        tokio::time::sleep(shared.options.databases.modification).await;
+    for status in
+        rds.context.options.databases.after_creation.iter().filter(|status| backs_up || *status != "backing-up")
+    {
+        rds.advance(resource_id, &before, status);
+        tokio::time::sleep(rds.context.options.databases.modification).await;
         before.clone_from(status);
     }
-    shared.rds.advance(resource_id, &before, AVAILABLE);
+    rds.advance(resource_id, &before, AVAILABLE);
 }
 
 /// Brings up an instance that is restored from a snapshot.
-pub(super) async fn restore_instance(shared: Arc<Shared>, instance: Instance, source: Snapshot) {
+pub(super) async fn restore_instance(rds: Arc<Rds>, instance: Instance, source: Snapshot) {
     let resource = instance.resource_id.as_str();
     match outcome(source.fate) {
         Outcome::Up => {}
         Outcome::Never => return,
         Outcome::Ends(status) => {
-            tokio::time::sleep(shared.options.databases.creation).await;
-            shared.rds.advance(resource, CREATING, status);
+            tokio::time::sleep(rds.context.options.databases.creation).await;
+            rds.advance(resource, CREATING, status);
             return;
         }
     }
-    let directory = directory_of(&shared.directory, resource);
+    let directory = rds.directory_of(resource);
     let group = instance.parameter_group.as_deref();
-    let parameters = shared.rds.state().parameters(source.engine, Scope::Instance, group);
+    let parameters = rds.state().parameters(source.engine, Scope::Instance, group);
     let start = async {
         copy(source.directory.clone(), directory.clone()).await?;
-        let certificate = certificate(&shared)?;
+        let certificate = rds.make_certificate()?;
         DatabaseServer::start(source.engine, &directory, &source.master_user, &certificate, &parameters).await
     };
-    let (started, ()) = tokio::join!(start, tokio::time::sleep(shared.options.databases.creation));
+    let (started, ()) = tokio::join!(start, tokio::time::sleep(rds.context.options.databases.creation));
     let server = match started {
         Ok(server) => server,
         Err(error) => {
             tracing::warn!(instance = instance.id, %error, "a database could not be restored");
-            shared.rds.advance(resource, CREATING, "failed");
+            rds.advance(resource, CREATING, "failed");
             return;
         }
     };
     let unwanted = {
-        let mut state = shared.rds.state();
+        let mut state = rds.state();
         match state.instance_of(resource).filter(|instance| instance.status == CREATING) {
             Some(instance) => {
                 instance.port = Some(server.port());
@@ -156,7 +152,7 @@ pub(super) async fn restore_instance(shared: Arc<Shared>, instance: Instance, so
         }
     };
     match unwanted {
-        None => settle(&shared, resource, instance.backup_retention_days > 0).await,
+        None => settle(&rds, resource, instance.backup_retention_days > 0).await,
         Some(server) => {
             end(server).await;
             remove(&directory).await;
@@ -172,57 +168,57 @@ async fn end(server: DatabaseServer) {
 }
 
 /// Fills a cluster that is restored from a snapshot. No server serves it before it has a member.
-pub(super) async fn restore_cluster(shared: Arc<Shared>, cluster: Cluster, source: Snapshot) {
+pub(super) async fn restore_cluster(rds: Arc<Rds>, cluster: Cluster, source: Snapshot) {
     let resource = cluster.resource_id.as_str();
     match outcome(cluster.fate) {
         Outcome::Up => {}
         Outcome::Never => return,
         Outcome::Ends(status) => {
-            tokio::time::sleep(shared.options.databases.creation).await;
-            shared.rds.advance(resource, CREATING, status);
+            tokio::time::sleep(rds.context.options.databases.creation).await;
+            rds.advance(resource, CREATING, status);
             return;
         }
     }
-    let directory = directory_of(&shared.directory, resource);
+    let directory = rds.directory_of(resource);
     let (copied, ()) = tokio::join!(
         copy(source.directory.clone(), directory.clone()),
-        tokio::time::sleep(shared.options.databases.creation)
+        tokio::time::sleep(rds.context.options.databases.creation)
     );
     if let Err(error) = &copied {
         tracing::warn!(cluster = cluster.id, %error, "a cluster could not be restored");
     }
     let status = if copied.is_ok() { AVAILABLE } else { "failed" };
-    if !shared.rds.advance(resource, CREATING, status) && shared.rds.state().cluster_of(resource).is_none() {
+    if !rds.advance(resource, CREATING, status) && rds.state().cluster_of(resource).is_none() {
         remove(&directory).await;
     }
 }
 
 /// Brings up a member of a cluster, and with the first one the cluster's server.
-pub(super) async fn create_member(shared: Arc<Shared>, instance: Instance) {
+pub(super) async fn create_member(rds: Arc<Rds>, instance: Instance) {
     let resource = instance.resource_id.as_str();
-    let Some(cluster) = instance.cluster.as_ref().and_then(|id| shared.rds.state().clusters.get(id).cloned()) else {
+    let Some(cluster) = instance.cluster.as_ref().and_then(|id| rds.state().clusters.get(id).cloned()) else {
         return;
     };
     match member_outcome(cluster.fate) {
         Outcome::Up => {}
         Outcome::Never => return,
         Outcome::Ends(status) => {
-            tokio::time::sleep(shared.options.databases.creation).await;
-            shared.rds.advance(resource, CREATING, status);
+            tokio::time::sleep(rds.context.options.databases.creation).await;
+            rds.advance(resource, CREATING, status);
             return;
         }
     }
-    let (served, ()) = tokio::join!(serve(&shared, &cluster), tokio::time::sleep(shared.options.databases.creation));
+    let (served, ()) = tokio::join!(serve(&rds, &cluster), tokio::time::sleep(rds.context.options.databases.creation));
     let port = match served {
         Ok(port) => port,
         Err(error) => {
             tracing::warn!(instance = instance.id, %error, "the server of a cluster could not be started");
-            shared.rds.advance(resource, CREATING, "failed");
+            rds.advance(resource, CREATING, "failed");
             return;
         }
     };
     let unwanted = {
-        let mut state = shared.rds.state();
+        let mut state = rds.state();
         if let Some(instance) = state.instance_of(resource) {
             instance.port = Some(port);
         }
@@ -232,28 +228,27 @@ pub(super) async fn create_member(shared: Arc<Shared>, instance: Instance) {
         end(server).await;
     }
     // Aurora backs up the cluster, not its members.
-    settle(&shared, resource, false).await;
+    settle(&rds, resource, false).await;
 }
 
 /// Starts the server of a cluster, unless it runs; gives its port.
-async fn serve(shared: &Shared, cluster: &Cluster) -> Result<u16> {
-    let _starting = shared.rds.starting.lock().await;
-    if let Some(server) = shared.rds.state().servers.get(&cluster.resource_id) {
+async fn serve(rds: &Rds, cluster: &Cluster) -> Result<u16> {
+    let _starting = rds.starting.lock().await;
+    if let Some(server) = rds.state().servers.get(&cluster.resource_id) {
         return Ok(server.port());
     }
-    let directory = directory_of(&shared.directory, &cluster.resource_id);
-    let certificate = certificate(shared)?;
+    let directory = rds.directory_of(&cluster.resource_id);
+    let certificate = rds.make_certificate()?;
     let group = cluster.parameter_group.as_deref();
-    let parameters = shared.rds.state().parameters(cluster.engine, Scope::Cluster, group);
+    let parameters = rds.state().parameters(cluster.engine, Scope::Cluster, group);
     let server =
         DatabaseServer::start(cluster.engine, &directory, &cluster.master_user, &certificate, &parameters).await?;
-    let waiting =
-        shared.rds.state().cluster_of(&cluster.resource_id).and_then(|cluster| cluster.waiting_password.take());
+    let waiting = rds.state().cluster_of(&cluster.resource_id).and_then(|cluster| cluster.waiting_password.take());
     if let Some(password) = waiting {
         set_password(&server.superuser(), cluster.engine, &cluster.master_user, &password).await?;
     }
     let port = server.port();
-    let mut state = shared.rds.state();
+    let mut state = rds.state();
     if let Some(cluster) = state.cluster_of(&cluster.resource_id) {
         cluster.port = Some(port);
     }
@@ -262,8 +257,8 @@ async fn serve(shared: &Shared, cluster: &Cluster) -> Result<u16> {
 }
 
 async fn set_password(
-    superuser: &super::DatabaseAccess,
-    engine: crate::engine::DatabaseEngine,
+    superuser: &DatabaseAccess,
+    engine: DatabaseEngine,
     user: &str,
     password: &Password,
 ) -> Result<()> {
@@ -275,11 +270,11 @@ async fn set_password(
 }
 
 /// Changes the password of the master user: pending at first, then for a while in a state of its own.
-pub(super) async fn change_password(shared: Arc<Shared>, resource: String, password: Password) {
-    let pause = shared.options.databases.modification;
+pub(super) async fn change_password(rds: Arc<Rds>, resource: String, password: Password) {
+    let pause = rds.context.options.databases.modification;
     tokio::time::sleep(pause).await;
     let affected = {
-        let mut state = shared.rds.state();
+        let mut state = rds.state();
         let affected = state.affected(&resource);
         for each in &affected {
             state.advance(each, AVAILABLE, RESETTING);
@@ -287,9 +282,9 @@ pub(super) async fn change_password(shared: Arc<Shared>, resource: String, passw
         affected
     };
     tokio::time::sleep(pause).await;
-    let starting = shared.rds.starting.lock().await;
+    let starting = rds.starting.lock().await;
     let (way, owner) = {
-        let mut state = shared.rds.state();
+        let mut state = rds.state();
         let way = state.servers.get(&resource).map(DatabaseServer::superuser);
         let instance = state.instance_of(&resource).map(|instance| (instance.engine, instance.master_user.clone()));
         let owner = instance
@@ -303,14 +298,14 @@ pub(super) async fn change_password(shared: Arc<Shared>, resource: String, passw
             }
         }
         (None, Some(_)) => {
-            if let Some(cluster) = shared.rds.state().cluster_of(&resource) {
+            if let Some(cluster) = rds.state().cluster_of(&resource) {
                 cluster.waiting_password = Some(password);
             }
         }
         (_, None) => {}
     }
     drop(starting);
-    let mut state = shared.rds.state();
+    let mut state = rds.state();
     if let Some(instance) = state.instance_of(&resource) {
         instance.pending_passwords = instance.pending_passwords.saturating_sub(1);
     }
@@ -323,8 +318,8 @@ pub(super) async fn change_password(shared: Arc<Shared>, resource: String, passw
 }
 
 /// Ends the server of something that is deleted, in good order when its data is still needed.
-async fn take_down(shared: &Shared, resource: &str, keeps_data: bool) {
-    let Some(server) = shared.rds.state().servers.remove(resource) else { return };
+async fn take_down(rds: &Rds, resource: &str, keeps_data: bool) {
+    let Some(server) = rds.state().servers.remove(resource) else { return };
     if !keeps_data {
         return end(server).await;
     }
@@ -334,15 +329,15 @@ async fn take_down(shared: &Shared, resource: &str, keeps_data: bool) {
 }
 
 /// Deletes an instance.
-pub(super) async fn delete_instance(shared: Arc<Shared>, instance: Instance) {
-    tokio::time::sleep(shared.options.databases.deletion).await;
+pub(super) async fn delete_instance(rds: Arc<Rds>, instance: Instance) {
+    tokio::time::sleep(rds.context.options.databases.deletion).await;
     let Some(owner) = &instance.cluster else {
-        take_down(&shared, &instance.resource_id, instance.farewell.final_snapshot.is_some()).await;
-        let directory = directory_of(&shared.directory, &instance.resource_id);
-        let kept = instance.farewell.final_snapshot.as_deref().map(|name| final_snapshot_of(&shared, &instance, name));
-        keep(&shared, kept, &directory).await;
+        take_down(&rds, &instance.resource_id, instance.farewell.final_snapshot.is_some()).await;
+        let directory = rds.directory_of(&instance.resource_id);
+        let kept = instance.farewell.final_snapshot.as_deref().map(|name| final_snapshot_of(&rds, &instance, name));
+        keep(&rds, kept, &directory).await;
         remove(&directory).await;
-        let mut state = shared.rds.state();
+        let mut state = rds.state();
         if instance.farewell.automated_backups && instance.backup_retention_days > 0 {
             state.automated_backups.push(instance.id.clone());
         }
@@ -350,32 +345,31 @@ pub(super) async fn delete_instance(shared: Arc<Shared>, instance: Instance) {
         return;
     };
     let last = {
-        let state = shared.rds.state();
+        let state = rds.state();
         let others = state.members(owner).iter().any(|member| member.id != instance.id);
         (!others).then(|| state.clusters.get(owner).map(|cluster| cluster.resource_id.clone())).flatten()
     };
     if let Some(cluster) = last {
-        take_down(&shared, &cluster, true).await;
-        if let Some(cluster) = shared.rds.state().cluster_of(&cluster) {
+        take_down(&rds, &cluster, true).await;
+        if let Some(cluster) = rds.state().cluster_of(&cluster) {
             cluster.port = None;
         }
     }
-    shared.rds.state().instances.remove(&instance.id);
+    rds.state().instances.remove(&instance.id);
 }
 
 /// Deletes a cluster, once its members are gone.
-pub(super) async fn delete_cluster(shared: Arc<Shared>, cluster: Cluster) {
-    tokio::time::sleep(shared.options.databases.deletion).await;
-    while !shared.rds.state().members(&cluster.id).is_empty() {
-        tokio::time::sleep(shared.options.databases.deletion).await;
+pub(super) async fn delete_cluster(rds: Arc<Rds>, cluster: Cluster) {
+    tokio::time::sleep(rds.context.options.databases.deletion).await;
+    while !rds.state().members(&cluster.id).is_empty() {
+        tokio::time::sleep(rds.context.options.databases.deletion).await;
     }
-    take_down(&shared, &cluster.resource_id, cluster.farewell.final_snapshot.is_some()).await;
-    let directory = directory_of(&shared.directory, &cluster.resource_id);
-    let kept =
-        cluster.farewell.final_snapshot.as_deref().map(|name| final_cluster_snapshot_of(&shared, &cluster, name));
-    keep(&shared, kept, &directory).await;
+    take_down(&rds, &cluster.resource_id, cluster.farewell.final_snapshot.is_some()).await;
+    let directory = rds.directory_of(&cluster.resource_id);
+    let kept = cluster.farewell.final_snapshot.as_deref().map(|name| final_cluster_snapshot_of(&rds, &cluster, name));
+    keep(&rds, kept, &directory).await;
     remove(&directory).await;
-    let mut state = shared.rds.state();
+    let mut state = rds.state();
     if cluster.farewell.automated_backups {
         state.automated_backups.push(cluster.id.clone());
     }
@@ -383,27 +377,23 @@ pub(super) async fn delete_cluster(shared: Arc<Shared>, cluster: Cluster) {
 }
 
 /// Makes the final snapshot of a deletion, if there is to be one.
-async fn keep(shared: &Shared, snapshot: Option<Snapshot>, from: &Path) {
+async fn keep(rds: &Rds, snapshot: Option<Snapshot>, from: &Path) {
     let Some(snapshot) = snapshot else { return };
     match copy(from.to_owned(), snapshot.directory.clone()).await {
-        Ok(()) => drop(shared.rds.state().snapshots.insert(snapshot.arn.clone(), snapshot)),
+        Ok(()) => drop(rds.state().snapshots.insert(snapshot.arn.clone(), snapshot)),
         Err(error) => tracing::warn!(%error, "a final snapshot could not be made"),
     }
 }
 
-fn snapshot_directory(shared: &Shared) -> PathBuf {
-    shared.directory.join("databases/snapshots").join(uuid::Uuid::new_v4().to_string())
-}
-
-fn final_snapshot_of(shared: &Shared, instance: &Instance, name: &str) -> Snapshot {
+fn final_snapshot_of(rds: &Rds, instance: &Instance, name: &str) -> Snapshot {
     Snapshot {
-        arn: shared.names.arn("rds", &format!("snapshot:{name}")),
+        arn: rds.context.names.arn("rds", &format!("snapshot:{name}")),
         id: name.to_owned(),
         kind: "manual",
         is_cluster: false,
         engine: instance.engine,
         engine_version: instance.engine_version.clone(),
-        directory: snapshot_directory(shared),
+        directory: rds.new_snapshot_directory(),
         source: instance.id.clone(),
         master_user: instance.master_user.clone(),
         allocated_storage_gib: instance.allocated_storage_gib,
@@ -416,15 +406,15 @@ fn final_snapshot_of(shared: &Shared, instance: &Instance, name: &str) -> Snapsh
     }
 }
 
-fn final_cluster_snapshot_of(shared: &Shared, cluster: &Cluster, name: &str) -> Snapshot {
+fn final_cluster_snapshot_of(rds: &Rds, cluster: &Cluster, name: &str) -> Snapshot {
     Snapshot {
-        arn: shared.names.arn("rds", &format!("cluster-snapshot:{name}")),
+        arn: rds.context.names.arn("rds", &format!("cluster-snapshot:{name}")),
         id: name.to_owned(),
         kind: "manual",
         is_cluster: true,
         engine: cluster.engine,
         engine_version: cluster.engine_version.clone(),
-        directory: snapshot_directory(shared),
+        directory: rds.new_snapshot_directory(),
         source: cluster.id.clone(),
         master_user: cluster.master_user.clone(),
         allocated_storage_gib: cluster.allocated_storage_gib,

@@ -2,31 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::answer::page;
-use super::{State, identifier};
+use super::identifier::checked;
+use super::page::page;
+use super::request::invalid_combination;
+use super::service::Rds;
+use super::state::{ParameterGroup, Scope, State};
 use crate::engine::{DatabaseEngine, Family};
-use crate::gateway::Shared;
 use crate::wire::{Answer, ApiError, Query, Xml, response};
-
-/// Whose parameters a group has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Scope {
-    Instance,
-    Cluster,
-}
-
-/// A parameter group.
-#[derive(Debug, Clone)]
-pub(super) struct ParameterGroup {
-    pub(super) name: String,
-    pub(super) arn: String,
-    pub(super) tags: BTreeMap<String, String>,
-    scope: Scope,
-    family: String,
-    description: String,
-    /// What differs from the family's.
-    values: BTreeMap<String, String>,
-}
 
 /// The parameters that are played, with what they may be.
 const KNOWN: &[(&str, &[&str])] = &[("event_scheduler", &["ON", "OFF"])];
@@ -34,41 +16,19 @@ const KNOWN: &[(&str, &[&str])] = &[("event_scheduler", &["ON", "OFF"])];
 /// The most that one change may have.
 const MOST_CHANGES: usize = 20;
 
-impl Scope {
-    /// The word that names it in operations and elements.
-    fn word(self) -> &'static str {
-        match self {
-            Self::Instance => "DB",
-            Self::Cluster => "DBCluster",
-        }
-    }
-
-    /// The kind of its ARN.
-    fn kind(self) -> &'static str {
-        match self {
-            Self::Instance => "pg",
-            Self::Cluster => "cluster-pg",
-        }
-    }
-
-    fn element(self) -> String {
-        format!("{}ParameterGroup", self.word())
-    }
-}
-
 /// The answer, if the operation is one of parameter groups.
-pub(super) fn answer(shared: &Shared, operation: &str, query: &Query) -> Option<Answer> {
+pub(super) fn answer(rds: &Rds, operation: &str, query: &Query) -> Option<Answer> {
     let answer = match operation {
-        "CreateDBParameterGroup" => create(shared, operation, query, Scope::Instance),
-        "CreateDBClusterParameterGroup" => create(shared, operation, query, Scope::Cluster),
-        "ModifyDBParameterGroup" => modify(shared, operation, query, Scope::Instance),
-        "ModifyDBClusterParameterGroup" => modify(shared, operation, query, Scope::Cluster),
-        "DescribeDBParameters" => describe_parameters(shared, operation, query, Scope::Instance),
-        "DescribeDBClusterParameters" => describe_parameters(shared, operation, query, Scope::Cluster),
-        "DescribeDBParameterGroups" => describe_groups(shared, operation, query, Scope::Instance),
-        "DescribeDBClusterParameterGroups" => describe_groups(shared, operation, query, Scope::Cluster),
-        "DeleteDBParameterGroup" => delete(shared, operation, query, Scope::Instance),
-        "DeleteDBClusterParameterGroup" => delete(shared, operation, query, Scope::Cluster),
+        "CreateDBParameterGroup" => create(rds, operation, query, Scope::Instance),
+        "CreateDBClusterParameterGroup" => create(rds, operation, query, Scope::Cluster),
+        "ModifyDBParameterGroup" => modify(rds, operation, query, Scope::Instance),
+        "ModifyDBClusterParameterGroup" => modify(rds, operation, query, Scope::Cluster),
+        "DescribeDBParameters" => describe_parameters(rds, operation, query, Scope::Instance),
+        "DescribeDBClusterParameters" => describe_parameters(rds, operation, query, Scope::Cluster),
+        "DescribeDBParameterGroups" => describe_groups(rds, operation, query, Scope::Instance),
+        "DescribeDBClusterParameterGroups" => describe_groups(rds, operation, query, Scope::Cluster),
+        "DeleteDBParameterGroup" => delete(rds, operation, query, Scope::Instance),
+        "DeleteDBClusterParameterGroup" => delete(rds, operation, query, Scope::Cluster),
         _ => return None,
     };
     Some(answer)
@@ -121,7 +81,7 @@ impl State {
         let group = self.parameter_groups.get(&(scope, name.clone())).ok_or_else(|| not_found(&name))?;
         let family = family_of(engine, version);
         if group.family != family {
-            return Err(super::instance::invalid_combination(format!(
+            return Err(invalid_combination(format!(
                 "The Parameter Group {name} with DBParameterGroupFamily {} cannot be used for this instance. Please use a Parameter Group with \
                  DBParameterGroupFamily {family}",
                 group.family
@@ -151,9 +111,9 @@ impl State {
     }
 }
 
-fn create(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answer {
+fn create(rds: &Rds, operation: &str, query: &Query, scope: Scope) -> Answer {
     let parameter = format!("{}Name", scope.element());
-    let name = identifier::checked(&parameter, query.required(&parameter)?)?;
+    let name = checked(&parameter, query.required(&parameter)?)?;
     let family = query.required("DBParameterGroupFamily")?;
     let is_known = DatabaseEngine::ALL.iter().any(|engine| {
         let version = family.strip_prefix(engine.name());
@@ -164,7 +124,7 @@ fn create(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answ
         return Err(refused(format!("ParameterGroupFamily {family} is not a valid parameter group family")));
     }
     let group = ParameterGroup {
-        arn: shared.names.arn("rds", &format!("{}:{name}", scope.kind())),
+        arn: rds.context.names.arn("rds", &format!("{}:{name}", scope.kind())),
         tags: query.tags("Tags."),
         scope,
         family: family.to_owned(),
@@ -172,7 +132,7 @@ fn create(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answ
         values: BTreeMap::new(),
         name: name.clone(),
     };
-    let mut state = shared.rds.state();
+    let mut state = rds.state();
     if state.parameter_groups.contains_key(&(scope, name.clone())) {
         let message = format!("Parameter group {name} already exists");
         return Err(ApiError::new(400, "DBParameterGroupAlreadyExists", message));
@@ -183,7 +143,7 @@ fn create(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answ
     }))
 }
 
-fn modify(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answer {
+fn modify(rds: &Rds, operation: &str, query: &Query, scope: Scope) -> Answer {
     let name = name_of(query, scope)?;
     let changes: Vec<(&str, &str)> = (1..)
         .map_while(|n| {
@@ -203,7 +163,7 @@ fn modify(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answ
             return Err(refused(format!("Invalid parameter value: {value} for: {parameter}")));
         }
     }
-    let mut state = shared.rds.state();
+    let mut state = rds.state();
     let group = state.parameter_groups.get_mut(&(scope, name.clone())).ok_or_else(|| not_found(&name))?;
     group.values.extend(changes.into_iter().map(|(parameter, value)| (parameter.to_owned(), value.to_owned())));
     Ok(response::rds(operation, |xml| {
@@ -211,9 +171,9 @@ fn modify(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answ
     }))
 }
 
-fn describe_parameters(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answer {
+fn describe_parameters(rds: &Rds, operation: &str, query: &Query, scope: Scope) -> Answer {
     let name = name_of(query, scope)?;
-    let state = shared.rds.state();
+    let state = rds.state();
     let group = state.parameter_groups.get(&(scope, name.clone())).ok_or_else(|| not_found(&name))?;
     Ok(response::rds(operation, |xml| {
         let shown = KNOWN.iter().map(|(name, _)| {
@@ -227,10 +187,10 @@ fn describe_parameters(shared: &Shared, operation: &str, query: &Query, scope: S
     }))
 }
 
-fn describe_groups(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answer {
+fn describe_groups(rds: &Rds, operation: &str, query: &Query, scope: Scope) -> Answer {
     let element = scope.element();
     let wanted = query.get(&format!("{element}Name")).map(str::to_ascii_lowercase);
-    let state = shared.rds.state();
+    let state = rds.state();
     let found: Vec<_> = state
         .parameter_groups
         .values()
@@ -239,16 +199,16 @@ fn describe_groups(shared: &Shared, operation: &str, query: &Query, scope: Scope
     if let Some(wanted) = wanted.filter(|_| found.is_empty()) {
         return Err(not_found(&wanted));
     }
-    let (found, next) = page(shared, query, found)?;
+    let (found, next) = page(query, rds.context.options.databases.page_size, found)?;
     Ok(response::rds(operation, |xml| {
         xml.list(&format!("{element}s"), &element, found, view);
         xml.optional("Marker", next);
     }))
 }
 
-fn delete(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answer {
+fn delete(rds: &Rds, operation: &str, query: &Query, scope: Scope) -> Answer {
     let name = name_of(query, scope)?;
-    let mut state = shared.rds.state();
+    let mut state = rds.state();
     if state.is_used(scope, &name) {
         let message = format!(
             "One or more database instances are still members of this parameter group {name}, so the group cannot be deleted"

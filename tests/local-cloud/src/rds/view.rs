@@ -1,8 +1,6 @@
 //! Instances, clusters and snapshots as RDS describes them.
 
-use super::cluster::Cluster;
-use super::instance::Instance;
-use super::snapshot::Snapshot;
+use super::state::{Cluster, Instance, Snapshot};
 use crate::engine::DatabaseEngine;
 use crate::observe::{DatabaseClusterView, DatabaseView};
 use crate::wire::Xml;

@@ -26,6 +26,7 @@ use s3s::{Body, S3Result};
 use self::body::{Chunked, Lent, Trailers};
 use self::service::Service;
 pub(crate) use self::store::Store;
+use crate::options::Names;
 use crate::wire::{ApiError, decode, header_text, query_pairs};
 
 /// The S3 endpoint: the store, and the HTTP service in front of it.
@@ -53,8 +54,8 @@ impl S3Access for Everybody {
 }
 
 impl Endpoint {
-    pub(crate) fn new(root: PathBuf, region: &str, account_id: &str, strict: bool) -> Self {
-        let store = Arc::new(Store::new(root, region, account_id));
+    pub(crate) fn new(root: PathBuf, names: &Names, strict: bool) -> Self {
+        let store = Arc::new(Store::new(root, &names.region, &names.account_id));
         let mut builder = S3ServiceBuilder::new(Service(Arc::clone(&store)));
         builder.set_access(Everybody);
         Self { store, service: builder.build(), strict }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tokio::io::AsyncWriteExt as _;
 
-use super::mariadb::{option_text, write_option_file};
+use super::option_file as option_files;
 use crate::engine::Family;
 use crate::error::{Error, Result};
 
@@ -123,13 +123,13 @@ impl DatabaseAccess {
             }
             Way::Tcp { password, certificate } => {
                 lines.push(format!("protocol=tcp\nhost={}\nport={}", self.host(), self.port));
-                lines.push(option_text(password));
+                lines.push(option_files::password_line(&password.0));
                 lines.extend(
                     certificate.as_ref().map(|path| format!("ssl-ca={}\nssl-verify-server-cert", path.display())),
                 );
             }
         }
-        write_option_file(path, &lines.join("\n"))
+        option_files::write(path, &lines.join("\n"))
     }
 
     /// Runs SQL through `psql` or `mariadb`, which read it from their input; gives what they print: a line for each row,

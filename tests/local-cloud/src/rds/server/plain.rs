@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use super::access::{DatabaseAccess, Password};
-use super::{Accounts, Certificate, DatabaseServer, Parameters, mariadb, postgres};
+use super::accounts::Accounts;
+use super::process::{DatabaseServer, Parameters};
+use super::tls::Certificate;
+use super::{mariadb, postgres};
 use crate::background::Background;
 use crate::engine::{DatabaseEngine, Family};
 use crate::error::{Error, Result};

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 use super::access::{DatabaseAccess, Password};
-use super::{Accounts, Certificate, run};
+use super::accounts::Accounts;
+use super::tls::Certificate;
+use super::tool::run;
 use crate::error::{Error, Result};
 use crate::process::{guarded_server, unprivileged};
 
@@ -120,7 +122,7 @@ pub(super) fn server(
         ("fsync", "off".to_owned()),
         ("full_page_writes", "off".to_owned()),
         ("shared_buffers", "16MB".to_owned()),
-        // Shared memory in files of its own directory goes with it.
+        // Rds memory in files of its own directory goes with it.
         ("dynamic_shared_memory_type", "mmap".to_owned()),
     ] {
         command.arg("-c").arg(format!("{name}={value}"));
