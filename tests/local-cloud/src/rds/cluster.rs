@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::identifier::{checked, new_resource_id, now};
-use super::life;
-use super::request::{check_subnet_group, farewell, flag, invalid_combination, password_of};
+use super::identifier::{checked, new_resource_id};
+use super::request::{check_subnet_group, farewell, flag, invalid_combination, password_of, restored};
 use super::service::Rds;
 use super::snapshot::find_snapshot;
-use super::state::{Cluster, Farewell, Scope};
+use super::state::{Cluster, Resource, Scope};
+use super::{creation, deletion, password};
 use crate::wire::{ApiError, Query};
 
 pub(super) fn not_found(id: &str) -> ApiError {
@@ -44,36 +44,24 @@ pub(super) fn restore(rds: &Arc<Rds>, query: &Query) -> Result<Cluster, ApiError
     let asked = query.list("AvailabilityZones.AvailabilityZone");
     let zones = if asked.is_empty() { rds.context.options.availability_zones() } else { asked };
     let serverless = |name: &str| query.get(&format!("ServerlessV2ScalingConfiguration.{name}")).map(str::to_owned);
+    let arn = rds.context.names.arn("rds", &format!("cluster:{id}"));
     let cluster = Cluster {
-        resource_id: new_resource_id("cluster"),
-        arn: rds.context.names.arn("rds", &format!("cluster:{id}")),
-        engine: source.engine,
-        engine_version: source.engine_version.clone(),
-        status: "creating".to_owned(),
-        created: now(),
-        tags: query.tags("Tags."),
-        master_user: source.master_user.clone(),
-        pending_passwords: 0,
         waiting_password: None,
-        port: None,
-        subnet_group: check_subnet_group(rds, query)?,
-        security_groups: query.list("VpcSecurityGroupIds.VpcSecurityGroupId"),
-        parameter_group: state.parameter_group(query, Scope::Cluster, (source.engine, &source.engine_version))?,
-        storage_type: query.get("StorageType").map_or_else(|| source.storage_type.clone(), str::to_owned),
-        allocated_storage_gib: source.allocated_storage_gib,
-        backup_retention_days: source.backup_retention_days,
-        deletion_protection: flag(query, "DeletionProtection").unwrap_or(false),
-        kms_key_arn: query.get("KmsKeyId").map(str::to_owned).or(source.kms_key_arn.clone()),
         serverless: serverless("MinCapacity").zip(serverless("MaxCapacity")),
         fate: source.fate,
-        farewell: Farewell::default(),
-        id: id.clone(),
         zones,
+        resource: Resource {
+            subnet_group: check_subnet_group(rds, query)?,
+            security_groups: query.list("VpcSecurityGroupIds.VpcSecurityGroupId"),
+            parameter_group: state.parameter_group(query, Scope::Cluster, (source.engine, &source.engine_version))?,
+            kms_key_arn: query.get("KmsKeyId").map(str::to_owned).or(source.kms_key_arn.clone()),
+            ..restored(query, &id, arn, new_resource_id("cluster"), &source)
+        },
     };
-    state.remember(&id, &cluster.status);
+    state.remember(&id, &cluster.resource.status);
     state.clusters.insert(id, cluster.clone());
     drop(state);
-    rds.spawn(life::restore_cluster(Arc::clone(rds), cluster.clone(), source));
+    rds.spawn(creation::restore_cluster(Arc::clone(rds), cluster.clone(), source));
     Ok(cluster)
 }
 
@@ -82,24 +70,25 @@ pub(super) fn modify(rds: &Arc<Rds>, query: &Query) -> Result<Cluster, ApiError>
     let id = query.required("DBClusterIdentifier")?.to_ascii_lowercase();
     let mut state = rds.state();
     let cluster = state.clusters.get_mut(&id).ok_or_else(|| not_found(&id))?;
-    if cluster.status != "available" {
-        return Err(invalid_state(&id, &cluster.status));
+    if cluster.resource.status != "available" {
+        return Err(invalid_state(&id, &cluster.resource.status));
     }
-    let password = password_of(query, cluster.engine)?;
+    let password = password_of(query, cluster.resource.engine)?;
     let groups = query.list("VpcSecurityGroupIds.VpcSecurityGroupId");
     if !groups.is_empty() {
-        cluster.security_groups = groups;
+        cluster.resource.security_groups = groups;
     }
-    cluster.deletion_protection = flag(query, "DeletionProtection").unwrap_or(cluster.deletion_protection);
+    cluster.resource.deletion_protection =
+        flag(query, "DeletionProtection").unwrap_or(cluster.resource.deletion_protection);
     if let Some(days) = query.number("BackupRetentionPeriod").and_then(|days| u32::try_from(days).ok()) {
         // Aurora always keeps a day.
-        cluster.backup_retention_days = days.max(1);
+        cluster.resource.backup_retention_days = days.max(1);
     }
-    cluster.pending_passwords += u32::from(password.is_some());
+    cluster.resource.pending_passwords += u32::from(password.is_some());
     let answer = cluster.clone();
     drop(state);
     if let Some(password) = password {
-        rds.spawn(life::change_password(Arc::clone(rds), answer.resource_id.clone(), password));
+        rds.spawn(password::change_password(Arc::clone(rds), answer.resource.resource_id.clone(), password));
     }
     Ok(answer)
 }
@@ -108,16 +97,16 @@ pub(super) fn modify(rds: &Arc<Rds>, query: &Query) -> Result<Cluster, ApiError>
 pub(super) fn delete(rds: &Arc<Rds>, query: &Query) -> Result<Cluster, ApiError> {
     let id = query.required("DBClusterIdentifier")?.to_ascii_lowercase();
     let mut state = rds.state();
-    let stay = state.members(&id).iter().any(|member| member.status != "deleting");
+    let stay = state.members(&id).iter().any(|member| member.resource.status != "deleting");
     let cluster = state.clusters.get_mut(&id).ok_or_else(|| not_found(&id))?;
-    if cluster.deletion_protection {
+    if cluster.resource.deletion_protection {
         return Err(invalid_combination(
             "Cannot delete protected Cluster, please disable deletion protection and try again.",
         ));
     }
     let farewell = farewell(query)?;
-    if cluster.status == "deleting" {
-        return Err(invalid_state(&id, &cluster.status));
+    if cluster.resource.status == "deleting" {
+        return Err(invalid_state(&id, &cluster.resource.status));
     }
     if stay {
         return Err(ApiError::new(
@@ -126,11 +115,11 @@ pub(super) fn delete(rds: &Arc<Rds>, query: &Query) -> Result<Cluster, ApiError>
             "Cluster cannot be deleted, it still contains DB instances in non-deleting state.",
         ));
     }
-    cluster.farewell = farewell;
-    "deleting".clone_into(&mut cluster.status);
+    cluster.resource.farewell = farewell;
+    "deleting".clone_into(&mut cluster.resource.status);
     let answer = cluster.clone();
     state.remember(&id, "deleting");
     drop(state);
-    rds.spawn(life::delete_cluster(Arc::clone(rds), answer.clone()));
+    rds.spawn(deletion::delete_cluster(Arc::clone(rds), answer.clone()));
     Ok(answer)
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::identifier::{checked, new_resource_id, now};
-use super::request::{check_subnet_group, farewell, flag, invalid_combination, password_of};
+use super::request::{check_subnet_group, farewell, flag, invalid_combination, password_of, restored};
 use super::service::Rds;
 use super::snapshot::find_snapshot;
-use super::state::{Farewell, Instance, Scope, State};
-use super::{cluster, life, orderable};
+use super::state::{Farewell, Instance, Resource, Scope, State};
+use super::{cluster, creation, deletion, orderable, password};
 use crate::wire::{ApiError, Query};
 
 pub(super) fn not_found(id: &str) -> ApiError {
@@ -81,38 +81,26 @@ pub(super) fn restore(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiErro
     let class = query.get("DBInstanceClass").unwrap_or("db.t4g.medium").to_owned();
     let zone = zone_for(rds, &state, query, &class)?;
     orderable::check(rds, &class, source.engine, &source.engine_version, &zone)?;
+    let arn = rds.context.names.arn("rds", &format!("db:{id}"));
     let instance = Instance {
-        resource_id: new_resource_id("db"),
-        arn: rds.context.names.arn("rds", &format!("db:{id}")),
-        engine: source.engine,
-        engine_version: source.engine_version.clone(),
-        status: "creating".to_owned(),
         class,
         zone,
-        created: now(),
-        tags: query.tags("Tags."),
         cluster: None,
-        master_user: source.master_user.clone(),
-        pending_passwords: 0,
-        port: None,
         // RDS decides by the network when it is not told; without a subnet group that is the default VPC, which is public.
         publicly_accessible: flag(query, "PubliclyAccessible").unwrap_or(query.get("DBSubnetGroupName").is_none()),
-        subnet_group: check_subnet_group(rds, query)?,
-        security_groups: query.list("VpcSecurityGroupIds.VpcSecurityGroupId"),
-        parameter_group: state.parameter_group(query, Scope::Instance, (source.engine, &source.engine_version))?,
-        storage_type: query.get("StorageType").map_or_else(|| source.storage_type.clone(), str::to_owned),
-        allocated_storage_gib: source.allocated_storage_gib,
-        backup_retention_days: days(query)?.unwrap_or(source.backup_retention_days),
-        deletion_protection: flag(query, "DeletionProtection").unwrap_or(false),
         multi_az,
-        kms_key_arn: source.kms_key_arn.clone(),
-        farewell: Farewell::default(),
-        id: id.clone(),
+        resource: Resource {
+            subnet_group: check_subnet_group(rds, query)?,
+            security_groups: query.list("VpcSecurityGroupIds.VpcSecurityGroupId"),
+            parameter_group: state.parameter_group(query, Scope::Instance, (source.engine, &source.engine_version))?,
+            backup_retention_days: days(query)?.unwrap_or(source.backup_retention_days),
+            ..restored(query, &id, arn, new_resource_id("db"), &source)
+        },
     };
-    state.remember(&id, &instance.status);
+    state.remember(&id, &instance.resource.status);
     state.instances.insert(id, instance.clone());
     drop(state);
-    rds.spawn(life::restore_instance(Arc::clone(rds), instance.clone(), source));
+    rds.spawn(creation::restore_instance(Arc::clone(rds), instance.clone(), source));
     Ok(instance)
 }
 
@@ -129,10 +117,10 @@ pub(super) fn create(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiError
     if state.instances.contains_key(&id) {
         return Err(ApiError::new(400, "DBInstanceAlreadyExists", "DB instance already exists"));
     }
-    if cluster.engine.name() != engine {
+    if cluster.resource.engine.name() != engine {
         return Err(invalid_combination(format!(
             "The engine name requested for your DB instance ({engine}) doesn't match the engine name of your DB cluster ({}).",
-            cluster.engine
+            cluster.resource.engine
         )));
     }
     let belong_to_cluster =
@@ -142,42 +130,40 @@ pub(super) fn create(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiError
             "The parameter {name} is set for the DB cluster, not for its instances."
         )));
     }
-    if cluster.status != "available" {
-        return Err(cluster::invalid_state(&owner, &cluster.status));
+    if cluster.resource.status != "available" {
+        return Err(cluster::invalid_state(&owner, &cluster.resource.status));
     }
     let zone = zone_for(rds, &state, query, &class)?;
-    orderable::check(rds, &class, cluster.engine, &cluster.engine_version, &zone)?;
+    orderable::check(rds, &class, cluster.resource.engine, &cluster.resource.engine_version, &zone)?;
+    let of_cluster = cluster.resource;
+    let engine = (of_cluster.engine, of_cluster.engine_version.as_str());
     let instance = Instance {
-        resource_id: new_resource_id("db"),
-        arn: rds.context.names.arn("rds", &format!("db:{id}")),
-        engine: cluster.engine,
-        engine_version: cluster.engine_version.clone(),
-        status: "creating".to_owned(),
         class,
         zone,
-        created: now(),
-        tags: query.tags("Tags."),
-        master_user: cluster.master_user.clone(),
-        pending_passwords: 0,
-        port: None,
-        publicly_accessible: flag(query, "PubliclyAccessible").unwrap_or(cluster.subnet_group.is_none()),
-        subnet_group: check_subnet_group(rds, query)?.or(cluster.subnet_group.clone()),
-        security_groups: cluster.security_groups.clone(),
-        parameter_group: state.parameter_group(query, Scope::Instance, (cluster.engine, &cluster.engine_version))?,
-        storage_type: cluster.storage_type.clone(),
-        allocated_storage_gib: 1,
-        backup_retention_days: cluster.backup_retention_days,
-        deletion_protection: false,
+        publicly_accessible: flag(query, "PubliclyAccessible").unwrap_or(of_cluster.subnet_group.is_none()),
         multi_az: false,
-        kms_key_arn: cluster.kms_key_arn.clone(),
         cluster: Some(owner),
-        farewell: Farewell::default(),
-        id: id.clone(),
+        resource: Resource {
+            arn: rds.context.names.arn("rds", &format!("db:{id}")),
+            resource_id: new_resource_id("db"),
+            status: "creating".to_owned(),
+            created: now(),
+            tags: query.tags("Tags."),
+            pending_passwords: 0,
+            port: None,
+            subnet_group: check_subnet_group(rds, query)?.or(of_cluster.subnet_group.clone()),
+            parameter_group: state.parameter_group(query, Scope::Instance, engine)?,
+            allocated_storage_gib: 1,
+            deletion_protection: false,
+            farewell: Farewell::default(),
+            id: id.clone(),
+            ..of_cluster.clone()
+        },
     };
-    state.remember(&id, &instance.status);
+    state.remember(&id, &instance.resource.status);
     state.instances.insert(id, instance.clone());
     drop(state);
-    rds.spawn(life::create_member(Arc::clone(rds), instance.clone()));
+    rds.spawn(creation::create_member(Arc::clone(rds), instance.clone()));
     Ok(instance)
 }
 
@@ -188,10 +174,10 @@ pub(super) fn modify(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiError
     let retention = days(query)?;
     let mut state = rds.state();
     let instance = state.instances.get_mut(&id).ok_or_else(|| not_found(&id))?;
-    if instance.status != "available" {
+    if instance.resource.status != "available" {
         return Err(ApiError::new(400, "InvalidDBInstanceState", "Database instance is not in available state."));
     }
-    let password = password_of(query, instance.engine)?;
+    let password = password_of(query, instance.resource.engine)?;
     if password.is_some() && instance.cluster.is_some() {
         return Err(invalid_combination(
             "The specified DB Instance is a member of a cluster. Modify the master user password for the DB Instance using the ModifyDbCluster API",
@@ -199,20 +185,21 @@ pub(super) fn modify(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiError
     }
     let groups = query.list("VpcSecurityGroupIds.VpcSecurityGroupId");
     if !groups.is_empty() {
-        instance.security_groups = groups;
+        instance.resource.security_groups = groups;
     }
-    instance.subnet_group = subnet_group.or(instance.subnet_group.take());
-    instance.backup_retention_days = retention.unwrap_or(instance.backup_retention_days);
-    instance.deletion_protection = flag(query, "DeletionProtection").unwrap_or(instance.deletion_protection);
+    instance.resource.subnet_group = subnet_group.or(instance.resource.subnet_group.take());
+    instance.resource.backup_retention_days = retention.unwrap_or(instance.resource.backup_retention_days);
+    instance.resource.deletion_protection =
+        flag(query, "DeletionProtection").unwrap_or(instance.resource.deletion_protection);
     instance.publicly_accessible = flag(query, "PubliclyAccessible").unwrap_or(instance.publicly_accessible);
     if let Some(class) = query.get("DBInstanceClass") {
         class.clone_into(&mut instance.class);
     }
-    instance.pending_passwords += u32::from(password.is_some());
+    instance.resource.pending_passwords += u32::from(password.is_some());
     let answer = instance.clone();
     drop(state);
     if let Some(password) = password {
-        rds.spawn(life::change_password(Arc::clone(rds), answer.resource_id.clone(), password));
+        rds.spawn(password::change_password(Arc::clone(rds), answer.resource.resource_id.clone(), password));
     }
     Ok(answer)
 }
@@ -222,24 +209,27 @@ pub(super) fn delete(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiError
     let id = query.required("DBInstanceIdentifier")?.to_ascii_lowercase();
     let mut state = rds.state();
     let instance = state.instances.get_mut(&id).ok_or_else(|| not_found(&id))?;
-    if instance.deletion_protection {
+    if instance.resource.deletion_protection {
         return Err(invalid_combination(
             "Cannot delete protected DB Instance, please disable deletion protection and try again.",
         ));
     }
     // The data of a member is its cluster's: nothing is said about it here.
     let farewell = if instance.cluster.is_some() { Farewell::default() } else { farewell(query)? };
-    if instance.status == "deleting" {
+    if instance.resource.status == "deleting" {
         return Err(invalid_state(&id, "is already being deleted."));
     }
-    if instance.port.is_none() && farewell.final_snapshot.is_some() {
-        return Err(invalid_state(&id, &format!("is {}: no final snapshot can be made of it.", instance.status)));
+    if instance.resource.port.is_none() && farewell.final_snapshot.is_some() {
+        return Err(invalid_state(
+            &id,
+            &format!("is {}: no final snapshot can be made of it.", instance.resource.status),
+        ));
     }
-    instance.farewell = farewell;
-    "deleting".clone_into(&mut instance.status);
+    instance.resource.farewell = farewell;
+    "deleting".clone_into(&mut instance.resource.status);
     let answer = instance.clone();
     state.remember(&id, "deleting");
     drop(state);
-    rds.spawn(life::delete_instance(Arc::clone(rds), answer.clone()));
+    rds.spawn(deletion::delete_instance(Arc::clone(rds), answer.clone()));
     Ok(answer)
 }

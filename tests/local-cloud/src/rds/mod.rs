@@ -3,12 +3,15 @@
 
 mod answer;
 mod cluster;
+mod creation;
+mod deletion;
 mod identifier;
 mod instance;
 mod life;
 mod orderable;
 mod page;
 mod parameter_group;
+mod password;
 mod request;
 mod server;
 mod service;

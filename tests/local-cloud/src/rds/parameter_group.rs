@@ -105,8 +105,10 @@ impl State {
 
     fn is_used(&self, scope: Scope, name: &str) -> bool {
         match scope {
-            Scope::Instance => self.instances.values().any(|each| each.parameter_group.as_deref() == Some(name)),
-            Scope::Cluster => self.clusters.values().any(|each| each.parameter_group.as_deref() == Some(name)),
+            Scope::Instance => {
+                self.instances.values().any(|each| each.resource.parameter_group.as_deref() == Some(name))
+            }
+            Scope::Cluster => self.clusters.values().any(|each| each.resource.parameter_group.as_deref() == Some(name)),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What requests about instances and about clusters have in common.
 
+use super::identifier::now;
 use super::server::Password;
 use super::service::Rds;
-use super::state::Farewell;
+use super::state::{Farewell, Resource, Snapshot};
 use crate::engine::DatabaseEngine;
 use crate::wire::{ApiError, Query};
 
@@ -60,4 +61,30 @@ pub(super) fn farewell(query: &Query) -> Result<Farewell, ApiError> {
     }
     let automated_backups = !flag(query, "DeleteAutomatedBackups").unwrap_or(true);
     Ok(Farewell { final_snapshot, automated_backups })
+}
+
+/// What is restored from a snapshot, as far as snapshot and request alone say it.
+pub(super) fn restored(query: &Query, id: &str, arn: String, resource_id: String, source: &Snapshot) -> Resource {
+    Resource {
+        id: id.to_owned(),
+        resource_id,
+        arn,
+        engine: source.engine,
+        engine_version: source.engine_version.clone(),
+        status: "creating".to_owned(),
+        created: now(),
+        tags: query.tags("Tags."),
+        master_user: source.master_user.clone(),
+        pending_passwords: 0,
+        port: None,
+        subnet_group: None,
+        security_groups: Vec::new(),
+        parameter_group: None,
+        storage_type: query.get("StorageType").map_or_else(|| source.storage_type.clone(), str::to_owned),
+        allocated_storage_gib: source.allocated_storage_gib,
+        backup_retention_days: source.backup_retention_days,
+        deletion_protection: flag(query, "DeletionProtection").unwrap_or(false),
+        kms_key_arn: source.kms_key_arn.clone(),
+        farewell: Farewell::default(),
+    }
 }

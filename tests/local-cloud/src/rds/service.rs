@@ -111,7 +111,11 @@ impl Rds {
 
     pub(crate) fn cluster_views(&self) -> Vec<DatabaseClusterView> {
         let state = self.state();
-        state.clusters.values().map(|cluster| view::cluster_view(cluster, &state.members(&cluster.id))).collect()
+        state
+            .clusters
+            .values()
+            .map(|cluster| view::cluster_view(cluster, &state.members(&cluster.resource.id)))
+            .collect()
     }
 
     /// The names of the parameter groups.

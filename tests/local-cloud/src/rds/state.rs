@@ -25,27 +25,23 @@ pub(super) struct State {
     pub(super) history: BTreeMap<String, Vec<String>>,
 }
 
-/// An instance.
+/// What an instance and a cluster have in common.
 #[derive(Debug, Clone)]
-pub(super) struct Instance {
+pub(super) struct Resource {
     pub(super) id: String,
+    /// The id that no other resource ever had.
     pub(super) resource_id: String,
     pub(super) arn: String,
     pub(super) engine: DatabaseEngine,
     pub(super) engine_version: String,
     pub(super) status: String,
-    pub(super) class: String,
-    pub(super) zone: String,
     pub(super) created: String,
     pub(super) tags: BTreeMap<String, String>,
-    /// The cluster whose data it serves.
-    pub(super) cluster: Option<String>,
     pub(super) master_user: String,
     /// Changes of the password that are not made yet.
     pub(super) pending_passwords: u32,
     /// Where its server listens, once it runs.
     pub(super) port: Option<u16>,
-    pub(super) publicly_accessible: bool,
     pub(super) subnet_group: Option<String>,
     pub(super) security_groups: Vec<String>,
     pub(super) parameter_group: Option<String>,
@@ -53,10 +49,21 @@ pub(super) struct Instance {
     pub(super) allocated_storage_gib: u32,
     pub(super) backup_retention_days: u32,
     pub(super) deletion_protection: bool,
-    pub(super) multi_az: bool,
     pub(super) kms_key_arn: Option<String>,
     /// What is left of it when it is deleted.
     pub(super) farewell: Farewell,
+}
+
+/// An instance.
+#[derive(Debug, Clone)]
+pub(super) struct Instance {
+    pub(super) resource: Resource,
+    pub(super) class: String,
+    pub(super) zone: String,
+    /// The cluster whose data it serves.
+    pub(super) cluster: Option<String>,
+    pub(super) publicly_accessible: bool,
+    pub(super) multi_az: bool,
 }
 
 /// What is kept of an instance or a cluster that is deleted.
@@ -69,35 +76,13 @@ pub(super) struct Farewell {
 /// A cluster.
 #[derive(Debug, Clone)]
 pub(super) struct Cluster {
-    pub(super) id: String,
-    pub(super) resource_id: String,
-    pub(super) arn: String,
-    pub(super) engine: DatabaseEngine,
-    pub(super) engine_version: String,
-    pub(super) status: String,
-    pub(super) created: String,
-    pub(super) tags: BTreeMap<String, String>,
-    pub(super) master_user: String,
-    /// Changes of the password that are not made yet.
-    pub(super) pending_passwords: u32,
+    pub(super) resource: Resource,
     /// A password that the server gets when the first member starts it.
     pub(super) waiting_password: Option<Password>,
-    /// Where its server listens, once it runs.
-    pub(super) port: Option<u16>,
-    pub(super) subnet_group: Option<String>,
-    pub(super) security_groups: Vec<String>,
-    pub(super) parameter_group: Option<String>,
-    pub(super) storage_type: String,
-    pub(super) allocated_storage_gib: u32,
-    pub(super) backup_retention_days: u32,
-    pub(super) deletion_protection: bool,
-    pub(super) kms_key_arn: Option<String>,
     pub(super) zones: Vec<String>,
     /// Capacity units of Aurora Serverless, least and most, as the request gave them.
     pub(super) serverless: Option<(String, String)>,
     pub(super) fate: DatabaseFate,
-    /// What is left of it when it is deleted.
-    pub(super) farewell: Farewell,
 }
 
 /// A snapshot.
@@ -174,10 +159,10 @@ impl Scope {
 impl State {
     /// The resource id of what owns the data of an instance (its cluster, or itself) or of a cluster.
     pub(super) fn data_owner(&self, id: &str) -> Option<String> {
-        let cluster = |id: &str| self.clusters.get(id).map(|cluster| cluster.resource_id.clone());
+        let cluster = |id: &str| self.clusters.get(id).map(|cluster| cluster.resource.resource_id.clone());
         match self.instances.get(id) {
             Some(Instance { cluster: Some(owner), .. }) => cluster(owner),
-            Some(instance) => Some(instance.resource_id.clone()),
+            Some(instance) => Some(instance.resource.resource_id.clone()),
             None => cluster(id),
         }
     }
@@ -194,11 +179,18 @@ impl State {
 
     /// The instance with this resource id.
     pub(super) fn instance_of(&mut self, resource_id: &str) -> Option<&mut Instance> {
-        self.instances.values_mut().find(|instance| instance.resource_id == resource_id)
+        self.instances.values_mut().find(|instance| instance.resource.resource_id == resource_id)
     }
 
     /// The cluster with this resource id.
     pub(super) fn cluster_of(&mut self, resource_id: &str) -> Option<&mut Cluster> {
-        self.clusters.values_mut().find(|cluster| cluster.resource_id == resource_id)
+        self.clusters.values_mut().find(|cluster| cluster.resource.resource_id == resource_id)
+    }
+
+    /// The instance or the cluster with this resource id.
+    pub(super) fn resource_of(&mut self, resource_id: &str) -> Option<&mut Resource> {
+        let instances = self.instances.values_mut().map(|instance| &mut instance.resource);
+        let clusters = self.clusters.values_mut().map(|cluster| &mut cluster.resource);
+        instances.chain(clusters).find(|resource| resource.resource_id == resource_id)
     }
 }
