@@ -11,6 +11,8 @@ export const projectRoot = join(dirname(fileURLToPath(import.meta.url)), "..", "
 export const LAMBDA_SOURCES: readonly string[] = [
   "Cargo.toml",
   "Cargo.lock",
+  "aws/Cargo.toml",
+  "aws/src",
   "domain/Cargo.toml",
   "domain/src",
   "lambdas/Cargo.toml",

@@ -19,6 +19,7 @@ use tokio::process::Child;
 use crate::error::{Error, Result};
 use crate::options::{Names, Options};
 use crate::process::{KILL, guarded, signal_group};
+use crate::wire::{Answer, ApiError, Call};
 
 /// The program that starts moto with our corrections.
 const LAUNCHER: &str = include_str!("launcher.py");
@@ -167,6 +168,23 @@ impl MotoClient {
             // Whatever it is, the status says that it failed.
             Err(_) => Ok((status, Value::String(String::from_utf8_lossy(&bytes).into_owned()))),
         }
+    }
+
+    /// Calls an operation of Step Functions.
+    pub(crate) async fn call_states(
+        &self,
+        names: &Names,
+        principal: &str,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Value> {
+        self.call_json(names, principal, "states", &format!("AWSStepFunctions.{operation}"), input).await
+    }
+
+    /// Passes a call on, and its answer back.
+    pub(crate) async fn answer(&self, call: &Call) -> Answer {
+        let answer = self.forward(&call.parts, call.body.clone()).await;
+        answer.map_err(|error| ApiError::new(500, "InternalFailure", error.to_string()))
     }
 
     /// Invokes a function asynchronously, as EventBridge does.

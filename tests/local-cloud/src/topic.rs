@@ -1,20 +1,21 @@
 //! SNS topics: what is published is kept, so that tests can read what a person would be sent.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::gateway::{Answer, Call, Shared};
+use crate::context::Context;
 use crate::observe::Message;
-use crate::wire::{ApiError, answer as http_answer, query_pairs, xml_escape};
+use crate::wire::{Answer, ApiError, Call, answer as http_answer, query_pairs, xml_escape};
 
 /// The largest message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 256 << 10;
 
 /// The topics.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Topics {
+    context: Arc<Context>,
     state: Mutex<State>,
 }
 
@@ -25,6 +26,10 @@ struct State {
 }
 
 impl Topics {
+    pub(crate) fn new(context: &Arc<Context>) -> Self {
+        Self { context: Arc::clone(context), state: Mutex::default() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -51,7 +56,7 @@ fn topic_name(arn: &str) -> &str {
 }
 
 /// `Publish`.
-pub(crate) fn publish(shared: &Shared, call: &Call) -> Answer {
+pub(crate) fn publish(topics: &Topics, call: &Call) -> Answer {
     let mut form = query_pairs(&String::from_utf8_lossy(&call.body));
     let arn = form.remove("TopicArn").unwrap_or_default();
     let name = topic_name(&arn);
@@ -59,8 +64,8 @@ pub(crate) fn publish(shared: &Shared, call: &Call) -> Answer {
     if body.is_empty() || body.len() > MAX_MESSAGE_BYTES {
         return Err(ApiError::new(400, "InvalidParameter", "Invalid parameter: Message too long or empty"));
     }
-    let mut state = shared.topics.state();
-    if !state.names.contains(name) || arn != shared.names.topic(name) {
+    let mut state = topics.state();
+    if !state.names.contains(name) || arn != topics.context.names.topic(name) {
         return Err(ApiError::new(404, "NotFound", "Topic does not exist"));
     }
     state.messages.push(Message { topic: name.to_owned(), subject: form.remove("Subject"), body });

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::service::Backup;
 use crate::error::{Error, Result};
-use crate::gateway::Shared;
 use crate::recovery_point::EventShape;
 
 /// The event about a recovery point, in one of its shapes.
-pub(crate) fn event_of(shared: &Shared, vault: &str, arn: &str, shape: EventShape) -> Result<Value> {
-    let names = &shared.names;
-    let state = shared.backup.state();
+pub(crate) fn event_of(backup: &Backup, vault: &str, arn: &str, shape: EventShape) -> Result<Value> {
+    let names = &backup.context.names;
+    let state = backup.state();
     let point = state
         .vaults
         .get(vault)

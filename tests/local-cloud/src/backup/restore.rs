@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::RecoveryPoint;
-use super::answer::{check_arn, no_point};
-use crate::gateway::{Answer, Shared};
-use crate::wire::{ApiError, json_answer};
+use super::point::RecoveryPoint;
+use super::refusal::{check_arn, no_point};
+use super::service::Backup;
+use crate::wire::{Answer, ApiError, json_answer};
 use crate::{dynamodb, ec2};
 
-pub(super) fn start(shared: &Arc<Shared>, body: &Value) -> Answer {
+pub(super) fn start(backup: &Arc<Backup>, body: &Value) -> Answer {
     let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
     let arn = text("RecoveryPointArn").unwrap_or_default();
     check_arn(arn)?;
-    let mut state = shared.backup.state();
+    let mut state = backup.state();
     if let Some(id) = text("IdempotencyToken").and_then(|token| state.restore_tokens.get(token)) {
         return Ok(json_answer(200, &json!({"RestoreJobId": id})));
     }
@@ -22,12 +22,12 @@ pub(super) fn start(shared: &Arc<Shared>, body: &Value) -> Answer {
     let (vault, point) = found.ok_or_else(|| no_point(arn))?;
     let id = uuid::Uuid::new_v4().to_string();
     let job = json!({"RestoreJobId": id, "RecoveryPointArn": arn, "ResourceType": point.resource_type,
-        "SourceResourceArn": point.resource_arn, "BackupVaultArn": shared.names.vault(&vault),
+        "SourceResourceArn": point.resource_arn, "BackupVaultArn": backup.context.names.vault(&vault),
         "BackupSizeInBytes": point.size_bytes, "IamRoleArn": text("IamRoleArn"),
         "CreationDate": jiff::Timestamp::now().as_second()});
     let job = match arn.rsplit_once("snapshot/") {
-        _ if point.resource_type == "DynamoDB" => table(shared, &point, body, &id, job)?,
-        Some((_, snapshot)) => volume(shared, snapshot, body, job)?,
+        _ if point.resource_type == "DynamoDB" => table(backup, &point, body, &id, job)?,
+        Some((_, snapshot)) => volume(backup, snapshot, body, job)?,
         None => {
             return Err(ApiError::new(400, "InvalidParameterValueException", format!("Restoring {arn} is not played")));
         }
@@ -44,17 +44,17 @@ fn metadata<'a>(body: &'a Value, name: &str) -> &'a str {
 }
 
 /// Restores a snapshot to a volume.
-fn volume(shared: &Arc<Shared>, snapshot: &str, body: &Value, mut job: Value) -> Result<Value, ApiError> {
-    let volume = ec2::create_of_snapshot(shared, snapshot, metadata(body, "availabilityZone"))?;
+fn volume(backup: &Arc<Backup>, snapshot: &str, body: &Value, mut job: Value) -> Result<Value, ApiError> {
+    let volume = ec2::create_of_snapshot(&backup.ec2, snapshot, metadata(body, "availabilityZone"))?;
     job["Status"] = json!("COMPLETED");
     job["PercentDone"] = json!("100.00%");
-    job["CreatedResourceArn"] = json!(shared.names.volume(&volume));
+    job["CreatedResourceArn"] = json!(backup.context.names.volume(&volume));
     Ok(job)
 }
 
 /// Begins to restore a backup to a table.
 fn table(
-    shared: &Arc<Shared>,
+    backup: &Arc<Backup>,
     point: &RecoveryPoint,
     body: &Value,
     id: &str,
@@ -77,10 +77,10 @@ fn table(
     let copied = body.get("CopySourceTagsToRestoredResource").is_some_and(|copied| copied == true);
     let tags = point.options.tags.iter().filter(|_| copied).map(|(key, value)| json!({"Key": key, "Value": value}));
     let tags: Value = tags.collect();
-    let (shared, arn, id) = (Arc::clone(shared), point.arn.clone(), id.to_owned());
+    let (backup, arn, id) = (Arc::clone(backup), point.arn.clone(), id.to_owned());
     tokio::spawn(async move {
         let set = |fields: &[(&str, Value)]| {
-            let mut state = shared.backup.state();
+            let mut state = backup.state();
             if let Some(job) = state.restore_jobs.get_mut(&id) {
                 for (name, value) in fields {
                     job[*name] = value.clone();
@@ -88,7 +88,7 @@ fn table(
             }
         };
         let running = || set(&[("Status", json!("RUNNING"))]);
-        let restored = dynamodb::restore_job(&shared, &arn, &target, tags, running).await;
+        let restored = dynamodb::restore_job(&backup.dynamodb, &arn, &target, tags, running).await;
         let end = ("CompletionDate", json!(jiff::Timestamp::now().as_second()));
         match restored {
             Ok(table) => set(&[

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::retry::RetryStrategy;
-use super::{client_error, now};
-use crate::gateway::Shared;
+use crate::context::Context;
 use crate::observe::JobView;
 use crate::stack::{JobDefinitionSpec, QueueSpec};
 use crate::wire::ApiError;
@@ -40,6 +40,17 @@ impl Status {
     pub(super) fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed)
     }
+}
+
+/// Milliseconds since 1970, as Batch writes times.
+pub(super) fn now() -> u64 {
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    u64::try_from(millis).unwrap_or(u64::MAX)
+}
+
+/// What Batch says of a request that is wrong.
+pub(super) fn client_error(message: impl Into<String>) -> ApiError {
+    ApiError::new(400, "ClientException", message)
 }
 
 /// An attempt that ended.
@@ -90,7 +101,7 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn new(
-        shared: &Shared,
+        context: &Context,
         id: &str,
         order: u64,
         body: &Value,
@@ -125,10 +136,10 @@ impl Job {
             body.get("tags").cloned().and_then(|tags| serde_json::from_value(tags).ok()).unwrap_or_default();
         let safe: String = name.chars().take(60).collect();
         Ok(Self {
-            arn: shared.names.arn("batch", &format!("job/{id}")),
-            log: shared.directory.join(format!("logs/batch-{safe}-{}.log", &id[..8])),
-            queue_arn: shared.names.job_queue(&queue.name),
-            definition_arn: shared.names.job_definition(&definition.name),
+            arn: context.names.arn("batch", &format!("job/{id}")),
+            log: context.directory.join(format!("logs/batch-{safe}-{}.log", &id[..8])),
+            queue_arn: context.names.job_queue(&queue.name),
+            definition_arn: context.names.job_definition(&definition.name),
             timeout_seconds: timeout.or(definition.timeout_seconds),
             id: id.to_owned(),
             order,

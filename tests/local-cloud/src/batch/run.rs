@@ -10,27 +10,18 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
-use super::job::{Attempt, Job, Status};
+use super::job::{Attempt, Job, Status, now};
 use super::retry::Ending;
-use super::{Batch, now};
+use super::service::Batch;
 use crate::ec2;
-use crate::gateway::Shared;
 use crate::process::{KILL, TERM, guarded, signal_group};
 
 /// What Batch says of a container that ended by itself, whatever its exit code.
 const EXITED: &str = "Essential container in task exited";
 
-impl Batch {
-    /// Does something with a job. A job is never removed, so its runner always finds it.
-    fn with<T>(&self, id: &str, work: impl FnOnce(&mut Job) -> T) -> Option<T> {
-        self.state().jobs.get_mut(id).map(work)
-    }
-}
-
 /// Runs a job to its end.
-pub(super) async fn run(shared: Arc<Shared>, id: String) {
+pub(super) async fn run(batch: Arc<Batch>, id: String) {
     loop {
-        let batch = &shared.batch;
         batch.with(&id, |job| {
             job.status = Status::Runnable;
             job.attempt += 1;
@@ -41,7 +32,7 @@ pub(super) async fn run(shared: Arc<Shared>, id: String) {
         // Waiting for a host; a job that is ended meanwhile never starts.
         tokio::select! {
             () = stop.notified() => {}
-            () = tokio::time::sleep(shared.options.job_start) => {}
+            () = tokio::time::sleep(batch.context.options.job_start) => {}
         }
         if let Some(reason) = batch.with(&id, |job| job.stop_reason.clone()).flatten() {
             batch.with(&id, |job| {
@@ -52,9 +43,9 @@ pub(super) async fn run(shared: Arc<Shared>, id: String) {
             return;
         }
         let started = now();
-        let ending = attempt(&shared, &id).await;
+        let ending = attempt(&batch, &id).await;
         // The container's own volumes go with it. There may have been none.
-        std::fs::remove_dir_all(scratch_directory(&shared, &id)).ok();
+        std::fs::remove_dir_all(scratch_directory(&batch, &id)).ok();
         let again = batch.with(&id, |job| {
             job.process_id = None;
             job.attempts.push(Attempt {
@@ -81,15 +72,15 @@ pub(super) async fn run(shared: Arc<Shared>, id: String) {
 }
 
 /// Runs one attempt.
-async fn attempt(shared: &Arc<Shared>, id: &str) -> Ending {
+async fn attempt(batch: &Arc<Batch>, id: &str) -> Ending {
     let failed_to_start = |reason: String| Ending {
         reason: Some(format!("CannotStartContainerError: {reason}")),
         status_reason: "Task failed to start".to_owned(),
         ..Default::default()
     };
-    let Some((prepared, timeout, stop, zone)) = shared.batch.with(id, |job| {
+    let Some((prepared, timeout, stop, zone)) = batch.with(id, |job| {
         job.status = Status::Starting;
-        (prepare(shared, job), job.timeout_seconds, Arc::clone(&job.stop), job.queue.availability_zone.clone())
+        (prepare(batch, job), job.timeout_seconds, Arc::clone(&job.stop), job.queue.availability_zone.clone())
     }) else {
         return failed_to_start("the job is gone".to_owned());
     };
@@ -97,11 +88,11 @@ async fn attempt(shared: &Arc<Shared>, id: &str) -> Ending {
         Ok(command) => command,
         Err(error) => return failed_to_start(error.to_string()),
     };
-    let Some((host, metadata)) = shared.ec2.host_of(&zone) else {
+    let Some((host, metadata)) = batch.ec2.host_of(&zone) else {
         return failed_to_start(format!("no host in {zone}"));
     };
     command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata);
-    let log = shared.batch.with(id, |job| job.log.clone()).unwrap_or_default();
+    let log = batch.with(id, |job| job.log.clone()).unwrap_or_default();
     let opened = OpenOptions::new().create(true).append(true).open(&log).and_then(|file| Ok((file.try_clone()?, file)));
     let (out, err) = match opened {
         Ok(files) => files,
@@ -111,7 +102,7 @@ async fn attempt(shared: &Arc<Shared>, id: &str) -> Ending {
         Ok(child) => child,
         Err(error) => return failed_to_start(error.to_string()),
     };
-    shared.batch.with(id, |job| {
+    batch.with(id, |job| {
         job.status = Status::Running;
         job.started.get_or_insert_with(now);
         job.process_id = child.id();
@@ -125,20 +116,20 @@ async fn attempt(shared: &Arc<Shared>, id: &str) -> Ending {
     let deadline = tokio::time::Instant::now() + limit;
     loop {
         tokio::select! {
-            status = child.wait() => return ended(shared, id, &mut child, status),
+            status = child.wait() => return ended(batch, id, &mut child, status),
             () = stop.notified() => {
-                let asked = shared.batch.with(id, |job| (job.stop_reason.clone(), job.reclaimed));
+                let asked = batch.with(id, |job| (job.stop_reason.clone(), job.reclaimed));
                 match asked {
-                    Some((_, true)) => return reclaimed(shared, &mut child, &host).await,
+                    Some((_, true)) => return reclaimed(batch, &mut child, &host).await,
                     Some((Some(reason), false)) => {
-                        let exit_code = end(&mut child, shared.options.stop_grace).await;
+                        let exit_code = end(&mut child, batch.context.options.stop_grace).await;
                         return Ending { exit_code, reason: None, status_reason: reason, is_last: true };
                     }
                     Some((None, false)) | None => {}
                 }
             }
             () = tokio::time::sleep_until(deadline) => {
-                let exit_code = end(&mut child, shared.options.stop_grace).await;
+                let exit_code = end(&mut child, batch.context.options.stop_grace).await;
                 return Ending { exit_code, reason: None, status_reason: "Job attempt duration exceeded timeout".to_owned(), is_last: true };
             }
         }
@@ -146,15 +137,15 @@ async fn attempt(shared: &Arc<Shared>, id: &str) -> Ending {
 }
 
 /// Where the volumes are that a job's container has for itself.
-fn scratch_directory(shared: &Shared, id: &str) -> PathBuf {
-    shared.directory.join("scratch").join(id)
+fn scratch_directory(batch: &Batch, id: &str) -> PathBuf {
+    batch.context.directory.join("scratch").join(id)
 }
 
 /// The container's variables, with the paths of its own volumes as they are on this machine. It makes the volumes.
-fn environment(shared: &Shared, job: &Job) -> std::io::Result<BTreeMap<String, String>> {
+fn environment(batch: &Batch, job: &Job) -> std::io::Result<BTreeMap<String, String>> {
     let mut environment = job.environment.clone();
     for (index, path) in job.definition.scratch.iter().enumerate() {
-        let directory = scratch_directory(shared, &job.id).join(index.to_string());
+        let directory = scratch_directory(batch, &job.id).join(index.to_string());
         std::fs::create_dir_all(&directory)?;
         for value in environment.values_mut() {
             if let Ok(below) = Path::new(value.as_str()).strip_prefix(path) {
@@ -165,7 +156,7 @@ fn environment(shared: &Shared, job: &Job) -> std::io::Result<BTreeMap<String, S
     Ok(environment)
 }
 
-fn prepare(shared: &Arc<Shared>, job: &Job) -> std::io::Result<Command> {
+fn prepare(batch: &Arc<Batch>, job: &Job) -> std::io::Result<Command> {
     let (program, arguments) = match job.definition.entrypoint.split_first() {
         Some((program, arguments)) => (program.clone(), arguments.to_vec()),
         None => (PathBuf::from(job.command.first().cloned().unwrap_or_default()), Vec::new()),
@@ -184,19 +175,19 @@ fn prepare(shared: &Arc<Shared>, job: &Job) -> std::io::Result<Command> {
         .args(job.command.iter().skip(skip))
         .env_clear()
         .env("PATH", std::env::var("PATH").unwrap_or_default())
-        .envs(crate::cloud::credentials(shared, &format!("batch-{}", job.id)))
-        .envs(crate::cloud::device_environment(shared))
+        .envs(batch.context.credentials(&format!("batch-{}", job.id)))
+        .envs(batch.context.worker_environment(&batch.certificate))
         .env("AWS_BATCH_JOB_ID", &job.id)
         .env("AWS_BATCH_JOB_ATTEMPT", job.attempt.to_string())
         .env("AWS_BATCH_JQ_NAME", &job.queue.name)
         .env("AWS_BATCH_CE_NAME", &job.queue.name)
-        .envs(environment(shared, job)?);
+        .envs(environment(batch, job)?);
     Ok(command)
 }
 
-fn ended(shared: &Arc<Shared>, id: &str, child: &mut Child, status: std::io::Result<ExitStatus>) -> Ending {
+fn ended(batch: &Arc<Batch>, id: &str, child: &mut Child, status: std::io::Result<ExitStatus>) -> Ending {
     // What the process left running ends with its container.
-    if let Some(process) = shared.batch.with(id, |job| job.process_id).flatten().or_else(|| child.id()) {
+    if let Some(process) = batch.with(id, |job| job.process_id).flatten().or_else(|| child.id()) {
         signal_group(process, KILL);
     }
     match status {
@@ -235,12 +226,12 @@ async fn end(child: &mut Child, grace: Duration) -> Option<i32> {
 }
 
 /// Ends a process with its host; a new host takes the place of the old one.
-async fn reclaimed(shared: &Arc<Shared>, child: &mut Child, host: &str) -> Ending {
-    end(child, shared.options.stop_grace).await;
-    shared.ec2.terminate_host(host);
-    let zone = shared.ec2.zone_of(host).unwrap_or_default();
-    if let Ok(new) = ec2::start_host(&shared.names, &zone).await {
-        shared.ec2.add_host(new);
+async fn reclaimed(batch: &Arc<Batch>, child: &mut Child, host: &str) -> Ending {
+    end(child, batch.context.options.stop_grace).await;
+    batch.ec2.terminate_host(host);
+    let zone = batch.ec2.zone_of(host).unwrap_or_default();
+    if let Ok(new) = ec2::start_host(&batch.context.names, &zone).await {
+        batch.ec2.add_host(new);
     }
     Ending {
         exit_code: None,

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::table::{self, Now};
-use super::{ask, required, table_name};
+use super::request::{required, table_name};
+use super::service::{Dynamodb, Kept, Now, ask};
+use super::table::{self, no_backup};
 use crate::error::{Error, Result};
-use crate::gateway::Shared;
 use crate::recovery_point::{RecoveryPointOptions, TableFate};
 use crate::wire::ApiError;
 
@@ -21,54 +21,50 @@ pub(crate) enum Form {
     Vault,
 }
 
-/// The backup behind a recovery point.
-#[derive(Debug, Clone)]
-pub(super) struct Kept {
-    /// The ARN of moto's backup.
-    source: String,
-    pub(super) fate: TableFate,
-    size_bytes: u64,
-    encrypted: bool,
-}
-
 /// How often a restore job looks at its table.
 const POLL: Duration = Duration::from_millis(20);
 
-/// A backup of a table as it is now, put into a vault; its ARN.
-pub(crate) async fn add(
-    shared: &Shared,
-    vault: &str,
+/// A backup that was made, as a recovery point tells of it.
+#[derive(Debug)]
+pub(crate) struct BackedUp {
+    pub(crate) arn: String,
+    pub(crate) table_arn: String,
+    pub(crate) size_bytes: u64,
+}
+
+/// Backs a table up as it is now.
+pub(crate) async fn back_up(
+    dynamodb: &Dynamodb,
     table: &str,
     form: Form,
-    options: RecoveryPointOptions,
-) -> Result<String> {
+    options: &RecoveryPointOptions,
+) -> Result<BackedUp> {
     let failed = |error: ApiError| Error::Call {
         operation: format!("a backup of {table}"),
         message: format!("{}: {}", error.code, error.message),
     };
-    let described = ask(shared, "DescribeTable", &json!({"TableName": table})).await.map_err(failed)?;
+    let described = ask(dynamodb, "DescribeTable", &json!({"TableName": table})).await.map_err(failed)?;
     let name = format!("AWSBackup_{}", uuid::Uuid::new_v4());
-    let made = ask(shared, "CreateBackup", &json!({"TableName": table, "BackupName": name})).await.map_err(failed)?;
+    let made = ask(dynamodb, "CreateBackup", &json!({"TableName": table, "BackupName": name})).await.map_err(failed)?;
     let source = made["BackupDetails"]["BackupArn"].as_str().unwrap_or_default().to_owned();
     let arn = match form {
         Form::Dynamodb => source.clone(),
-        Form::Vault => shared.names.arn("backup", &format!("recovery-point:{}", uuid::Uuid::new_v4())),
+        Form::Vault => dynamodb.context.names.arn("backup", &format!("recovery-point:{}", uuid::Uuid::new_v4())),
     };
     let size_bytes = described["Table"]["TableSizeBytes"].as_u64().unwrap_or_default();
-    let table_arn = described["Table"]["TableArn"].as_str().unwrap_or_default();
+    let table_arn = described["Table"]["TableArn"].as_str().unwrap_or_default().to_owned();
     {
-        let mut state = shared.dynamodb.state();
+        let mut state = dynamodb.state();
         if form == Form::Vault {
             state.hidden.insert(source.clone());
         }
         let kept = Kept { source, fate: options.restored_table, size_bytes, encrypted: options.kms_key_arn.is_some() };
         state.backups.insert(arn.clone(), kept);
     }
-    crate::backup::add_of(shared, vault, &arn, "DynamoDB", table_arn, size_bytes, options)?;
-    Ok(arn)
+    Ok(BackedUp { arn, table_arn, size_bytes })
 }
 
-impl super::Dynamodb {
+impl Dynamodb {
     /// Removes what stands behind a recovery point; `false` when it is none of a table.
     pub(crate) fn remove_backup(&self, arn: &str) -> bool {
         let mut state = self.state();
@@ -78,20 +74,16 @@ impl super::Dynamodb {
     }
 }
 
-pub(super) fn no_backup(arn: &str) -> ApiError {
-    ApiError::new(400, "BackupNotFoundException", format!("Backup not found: {arn}"))
-}
-
-pub(super) async fn describe(shared: &Shared, body: &Value) -> Result<Value, ApiError> {
+pub(super) async fn describe(dynamodb: &Dynamodb, body: &Value) -> Result<Value, ApiError> {
     let arn = required(body, "BackupArn")?;
     let kept = {
-        let state = shared.dynamodb.state();
+        let state = dynamodb.state();
         if state.hidden.contains(arn) {
             return Err(no_backup(arn));
         }
         state.backups.get(arn).cloned()
     };
-    let mut answer = ask(shared, "DescribeBackup", body).await?;
+    let mut answer = ask(dynamodb, "DescribeBackup", body).await?;
     if let Some(kept) = kept {
         let details = &mut answer["BackupDescription"]["BackupDetails"];
         details["BackupType"] = json!("AWS_BACKUP");
@@ -100,10 +92,10 @@ pub(super) async fn describe(shared: &Shared, body: &Value) -> Result<Value, Api
     Ok(answer)
 }
 
-pub(super) async fn delete(shared: &Shared, body: &Value) -> Result<Value, ApiError> {
+pub(super) async fn delete(dynamodb: &Dynamodb, body: &Value) -> Result<Value, ApiError> {
     let arn = required(body, "BackupArn")?;
     {
-        let state = shared.dynamodb.state();
+        let state = dynamodb.state();
         if state.hidden.contains(arn) {
             return Err(no_backup(arn));
         }
@@ -112,12 +104,12 @@ pub(super) async fn delete(shared: &Shared, body: &Value) -> Result<Value, ApiEr
             return Err(ApiError::new(400, "ValidationException", message));
         }
     }
-    ask(shared, "DeleteBackup", body).await
+    ask(dynamodb, "DeleteBackup", body).await
 }
 
-pub(super) async fn list(shared: &Shared, body: &Value) -> Result<Value, ApiError> {
-    let mut answer = ask(shared, "ListBackups", body).await?;
-    let state = shared.dynamodb.state();
+pub(super) async fn list(dynamodb: &Dynamodb, body: &Value) -> Result<Value, ApiError> {
+    let mut answer = ask(dynamodb, "ListBackups", body).await?;
+    let state = dynamodb.state();
     if let Some(summaries) = answer["BackupSummaries"].as_array_mut() {
         let arn = |summary: &Value| summary["BackupArn"].as_str().unwrap_or_default().to_owned();
         summaries.retain(|summary| !state.hidden.contains(&arn(summary)));
@@ -132,8 +124,8 @@ pub(super) async fn list(shared: &Shared, body: &Value) -> Result<Value, ApiErro
 }
 
 /// What `GetRecoveryPointRestoreMetadata` tells of a recovery point of a table; nothing for others.
-pub(crate) fn metadata(shared: &Shared, arn: &str) -> Option<Value> {
-    let state = shared.dynamodb.state();
+pub(crate) fn metadata(dynamodb: &Dynamodb, arn: &str) -> Option<Value> {
+    let state = dynamodb.state();
     let kept = state.backups.get(arn)?;
     let encryption = if kept.encrypted { "KMS" } else { "Default" };
     Some(json!({"originalTableName": table_name(&kept.source), "encryptionType": encryption, "targetTableName": ""}))
@@ -142,30 +134,30 @@ pub(crate) fn metadata(shared: &Shared, arn: &str) -> Option<Value> {
 /// Restores a recovery point to a table, as a restore job does: `running` once it has begun, and then the ARN of the
 /// table, or why there is none.
 pub(crate) async fn restore_job(
-    shared: &Arc<Shared>,
+    dynamodb: &Arc<Dynamodb>,
     arn: &str,
     target: &str,
     tags: Value,
     running: impl FnOnce(),
 ) -> Result<String, String> {
-    let wait = shared.options.restore_job / 2;
+    let wait = dynamodb.context.options.restore_job / 2;
     tokio::time::sleep(wait).await;
     running();
-    let kept = shared.dynamodb.state().backups.get(arn).cloned();
+    let kept = dynamodb.state().backups.get(arn).cloned();
     let kept = kept.ok_or_else(|| format!("There is no backup behind {arn}"))?;
     tokio::time::sleep(wait).await;
     if kept.fate == TableFate::Failed {
         return Err("Internal Failure: the restore of the table did not complete".to_owned());
     }
     let body = json!({"TargetTableName": target, "BackupArn": kept.source});
-    let restored = table::restore(shared, &body, kept.fate).await;
+    let restored = table::restore(dynamodb, &body, kept.fate).await;
     let restored = restored.map_err(|error| format!("{}: {}", error.code, error.message))?;
-    while shared.dynamodb.now(target) == Now::Creating {
+    while dynamodb.now(target) == Now::Creating {
         tokio::time::sleep(POLL).await;
     }
     let table_arn = restored["TableDescription"]["TableArn"].as_str().unwrap_or_default().to_owned();
     if tags.as_array().is_some_and(|tags| !tags.is_empty()) {
-        let tagged = ask(shared, "TagResource", &json!({"ResourceArn": table_arn, "Tags": tags})).await;
+        let tagged = ask(dynamodb, "TagResource", &json!({"ResourceArn": table_arn, "Tags": tags})).await;
         tagged.map_err(|error| format!("{}: {}", error.code, error.message))?;
     }
     Ok(table_arn)

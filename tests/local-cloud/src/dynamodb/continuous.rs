@@ -4,18 +4,17 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::table::Now;
-use super::{ask, epoch_seconds, required, table_name};
-use crate::gateway::Shared;
+use super::request::{epoch_seconds, required, table_name};
+use super::service::{Dynamodb, Now, ask};
 use crate::wire::ApiError;
 
 fn no_table(table: &str) -> ApiError {
     ApiError::new(400, "TableNotFoundException", format!("Table not found: {table}"))
 }
 
-pub(super) async fn update(shared: &Shared, body: &Value) -> Result<Value, ApiError> {
+pub(super) async fn update(dynamodb: &Dynamodb, body: &Value) -> Result<Value, ApiError> {
     let table = table_name(required(body, "TableName")?).to_owned();
-    match shared.dynamodb.now(&table) {
+    match dynamodb.now(&table) {
         Now::Active => {}
         Now::Creating => {
             let message = "Backups are being enabled for the table or index. Please retry later";
@@ -23,35 +22,35 @@ pub(super) async fn update(shared: &Shared, body: &Value) -> Result<Value, ApiEr
         }
         Now::Deleting => return Err(no_table(&table)),
     }
-    let before = ask(shared, "DescribeContinuousBackups", &json!({"TableName": table})).await?;
-    let answer = ask(shared, "UpdateContinuousBackups", body).await?;
+    let before = ask(dynamodb, "DescribeContinuousBackups", &json!({"TableName": table})).await?;
+    let answer = ask(dynamodb, "UpdateContinuousBackups", body).await?;
     let enabled = |value: &Value| {
         value["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
             == "ENABLED"
     };
     {
-        let mut state = shared.dynamodb.state();
+        let mut state = dynamodb.state();
         if !enabled(&answer) {
             state.windows.remove(&table);
         } else if !enabled(&before) {
-            state.windows.insert(table.clone(), Instant::now() + shared.options.point_in_time_recovery);
+            state.windows.insert(table.clone(), Instant::now() + dynamodb.context.options.point_in_time_recovery);
         }
     }
-    Ok(correct(shared, &table, answer))
+    Ok(correct(dynamodb, &table, answer))
 }
 
-pub(super) async fn describe(shared: &Shared, body: &Value) -> Result<Value, ApiError> {
+pub(super) async fn describe(dynamodb: &Dynamodb, body: &Value) -> Result<Value, ApiError> {
     let table = table_name(required(body, "TableName")?);
-    if shared.dynamodb.now(table) == Now::Deleting {
+    if dynamodb.now(table) == Now::Deleting {
         return Err(no_table(table));
     }
-    let answer = ask(shared, "DescribeContinuousBackups", &json!({"TableName": table})).await?;
-    Ok(correct(shared, table, answer))
+    let answer = ask(dynamodb, "DescribeContinuousBackups", &json!({"TableName": table})).await?;
+    Ok(correct(dynamodb, table, answer))
 }
 
 /// Leaves the window out until it is open, and lets it end now.
-fn correct(shared: &Shared, table: &str, mut answer: Value) -> Value {
-    let open = shared.dynamodb.state().windows.get(table).is_some_and(|start| *start <= Instant::now());
+fn correct(dynamodb: &Dynamodb, table: &str, mut answer: Value) -> Value {
+    let open = dynamodb.state().windows.get(table).is_some_and(|start| *start <= Instant::now());
     let recovery = &mut answer["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"];
     if open {
         recovery["LatestRestorableDateTime"] = json!(epoch_seconds(jiff::Timestamp::now()));
@@ -63,8 +62,8 @@ fn correct(shared: &Shared, table: &str, mut answer: Value) -> Value {
 }
 
 /// The earliest time to which a table can be restored, in seconds of the epoch; an error when there is none.
-pub(super) async fn earliest(shared: &Shared, table: &str) -> Result<f64, ApiError> {
-    let answer = describe(shared, &json!({"TableName": table})).await?;
+pub(super) async fn earliest(dynamodb: &Dynamodb, table: &str) -> Result<f64, ApiError> {
+    let answer = describe(dynamodb, &json!({"TableName": table})).await?;
     let recovery = &answer["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"];
     recovery["EarliestRestorableDateTime"].as_f64().ok_or_else(|| {
         let message = format!("Point in time recovery is not enabled for table '{table}'");

@@ -6,46 +6,13 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{ask, required, table_name};
-use crate::gateway::Shared;
+use super::request::{required, table_name};
+use super::service::{Dynamodb, Known, Now, Phase, ask};
 use crate::observe::TableView;
 use crate::recovery_point::TableFate;
 use crate::wire::ApiError;
 
-/// A table that is known here.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Known {
-    /// Whether it was made of a backup.
-    restored: bool,
-    phase: Phase,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Until then; for ever, when there is no end.
-    Creating(Option<Instant>),
-    Deleting,
-}
-
-/// What a table is at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Now {
-    Creating,
-    Active,
-    Deleting,
-}
-
-impl Known {
-    fn now(self) -> Now {
-        match self.phase {
-            Phase::Creating(Some(end)) if end <= Instant::now() => Now::Active,
-            Phase::Creating(_) => Now::Creating,
-            Phase::Deleting => Now::Deleting,
-        }
-    }
-}
-
-impl super::Dynamodb {
+impl Dynamodb {
     pub(super) fn now(&self, table: &str) -> Now {
         self.state().tables.get(table).map_or(Now::Active, |known| known.now())
     }
@@ -73,12 +40,16 @@ fn in_use(table: &str, status: &str) -> ApiError {
     ApiError::new(400, "ResourceInUseException", message)
 }
 
+pub(super) fn no_backup(arn: &str) -> ApiError {
+    ApiError::new(400, "BackupNotFoundException", format!("Backup not found: {arn}"))
+}
+
 /// Refuses what AWS refuses while a table is not ACTIVE.
-pub(super) fn check_usable(shared: &Shared, operation: &str, body: &Value) -> Result<(), ApiError> {
+pub(super) fn check_usable(dynamodb: &Dynamodb, operation: &str, body: &Value) -> Result<(), ApiError> {
     let named = ["TableName", "ResourceArn"].iter().find_map(|name| body.get(name)?.as_str());
     let Some(table) = named.map(table_name) else { return Ok(()) };
     let changes = ["UpdateTable", "TagResource", "UntagResource", "UpdateTimeToLive", "CreateTable", "CreateBackup"];
-    match shared.dynamodb.now(table) {
+    match dynamodb.now(table) {
         Now::Active => Ok(()),
         Now::Creating | Now::Deleting if operation == "ListTagsOfResource" => Ok(()),
         Now::Creating if changes.contains(&operation) => Err(in_use(table, "created")),
@@ -105,74 +76,74 @@ fn correct(description: &mut Value, now: Now) {
     }
 }
 
-pub(super) async fn describe(shared: &Shared, body: &Value) -> Result<Value, ApiError> {
+pub(super) async fn describe(dynamodb: &Dynamodb, body: &Value) -> Result<Value, ApiError> {
     let table = table_name(required(body, "TableName")?);
-    let mut answer = ask(shared, "DescribeTable", &json!({"TableName": table})).await?;
-    correct(&mut answer["Table"], shared.dynamodb.now(table));
+    let mut answer = ask(dynamodb, "DescribeTable", &json!({"TableName": table})).await?;
+    correct(&mut answer["Table"], dynamodb.now(table));
     Ok(answer)
 }
 
 /// Deletes a table: DELETING for a while, and then gone.
-pub(super) async fn delete(shared: &Arc<Shared>, body: &Value) -> Result<Value, ApiError> {
+pub(super) async fn delete(dynamodb: &Arc<Dynamodb>, body: &Value) -> Result<Value, ApiError> {
     let table = table_name(required(body, "TableName")?).to_owned();
-    match shared.dynamodb.now(&table) {
+    match dynamodb.now(&table) {
         Now::Creating => return Err(in_use(&table, "created")),
         Now::Deleting => return Err(in_use(&table, "deleted")),
         Now::Active => {}
     }
     let input = json!({"TableName": table});
-    let mut described = ask(shared, "DescribeTable", &input).await?;
+    let mut described = ask(dynamodb, "DescribeTable", &input).await?;
     if described["Table"]["DeletionProtectionEnabled"] == true {
         // moto refuses it.
-        return ask(shared, "DeleteTable", &input).await;
+        return ask(dynamodb, "DeleteTable", &input).await;
     }
     {
-        let mut state = shared.dynamodb.state();
+        let mut state = dynamodb.state();
         let restored = state.tables.get(&table).is_some_and(|known| known.restored);
         state.tables.insert(table.clone(), Known { restored, phase: Phase::Deleting });
         state.windows.remove(&table);
     }
     let mut description = described["Table"].take();
     correct(&mut description, Now::Deleting);
-    let shared = Arc::clone(shared);
+    let dynamodb = Arc::clone(dynamodb);
     tokio::spawn(async move {
-        tokio::time::sleep(shared.options.table_deletion).await;
+        tokio::time::sleep(dynamodb.context.options.table_deletion).await;
         // It was there a moment ago, and nobody else deletes tables.
-        ask(&shared, "DeleteTable", &input).await.ok();
-        shared.dynamodb.state().tables.remove(&table);
+        ask(&dynamodb, "DeleteTable", &input).await.ok();
+        dynamodb.state().tables.remove(&table);
     });
     Ok(json!({"TableDescription": description}))
 }
 
-pub(super) async fn restore_from_backup(shared: &Arc<Shared>, body: &Value) -> Result<Value, ApiError> {
+pub(super) async fn restore_from_backup(dynamodb: &Arc<Dynamodb>, body: &Value) -> Result<Value, ApiError> {
     let arn = required(body, "BackupArn")?;
     required(body, "TargetTableName")?;
     let fate = {
-        let state = shared.dynamodb.state();
+        let state = dynamodb.state();
         if state.hidden.contains(arn) || !arn.contains("/backup/") {
-            return Err(super::backup::no_backup(arn));
+            return Err(no_backup(arn));
         }
         state.backups.get(arn).map_or(TableFate::Active, |kept| kept.fate)
     };
-    restore(shared, body, fate).await
+    restore(dynamodb, body, fate).await
 }
 
 /// Makes a table of one of moto's backups.
-pub(super) async fn restore(shared: &Shared, body: &Value, fate: TableFate) -> Result<Value, ApiError> {
+pub(super) async fn restore(dynamodb: &Dynamodb, body: &Value, fate: TableFate) -> Result<Value, ApiError> {
     let table = required(body, "TargetTableName")?.to_owned();
     let end = match fate {
-        TableFate::Active | TableFate::Failed => Some(Instant::now() + shared.options.table_creation),
+        TableFate::Active | TableFate::Failed => Some(Instant::now() + dynamodb.context.options.table_creation),
         TableFate::Stuck => None,
     };
-    let mut answer = ask(shared, "RestoreTableFromBackup", body).await?;
+    let mut answer = ask(dynamodb, "RestoreTableFromBackup", body).await?;
     let known = Known { restored: true, phase: Phase::Creating(end) };
-    shared.dynamodb.state().tables.insert(table, known);
+    dynamodb.state().tables.insert(table, known);
     correct(&mut answer["TableDescription"], Now::Creating);
     Ok(answer)
 }
 
 /// All tables with their tags.
-pub(crate) async fn views(shared: &Shared) -> Result<Vec<TableView>, ApiError> {
+pub(crate) async fn views(dynamodb: &Dynamodb) -> Result<Vec<TableView>, ApiError> {
     let mut views = Vec::new();
     let mut after = Value::Null;
     loop {
@@ -180,16 +151,16 @@ pub(crate) async fn views(shared: &Shared) -> Result<Vec<TableView>, ApiError> {
         if !after.is_null() {
             input["ExclusiveStartTableName"] = after;
         }
-        let page = ask(shared, "ListTables", &input).await?;
+        let page = ask(dynamodb, "ListTables", &input).await?;
         for name in page["TableNames"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             // A table may go between the list and the look.
-            let Ok(described) = describe(shared, &json!({"TableName": name})).await else { continue };
+            let Ok(described) = describe(dynamodb, &json!({"TableName": name})).await else { continue };
             let text = |field: &str| described["Table"][field].as_str().unwrap_or_default().to_owned();
             let arn = text("TableArn");
             views.push(TableView {
                 name: name.to_owned(),
                 status: text("TableStatus"),
-                tags: tags(shared, &arn).await.unwrap_or_default(),
+                tags: tags(dynamodb, &arn).await.unwrap_or_default(),
                 restored_from: described["Table"]["RestoreSummary"]["SourceBackupArn"].as_str().map(str::to_owned),
                 arn,
             });
@@ -201,11 +172,11 @@ pub(crate) async fn views(shared: &Shared) -> Result<Vec<TableView>, ApiError> {
     }
 }
 
-async fn tags(shared: &Shared, arn: &str) -> Result<BTreeMap<String, String>, ApiError> {
+async fn tags(dynamodb: &Dynamodb, arn: &str) -> Result<BTreeMap<String, String>, ApiError> {
     let mut tags = BTreeMap::new();
     let mut input = json!({"ResourceArn": arn});
     loop {
-        let page = ask(shared, "ListTagsOfResource", &input).await?;
+        let page = ask(dynamodb, "ListTagsOfResource", &input).await?;
         for tag in page["Tags"].as_array().into_iter().flatten() {
             let text = |name: &str| tag[name].as_str().unwrap_or_default().to_owned();
             tags.insert(text("Key"), text("Value"));

@@ -3,47 +3,77 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::query::{Query, page, passes};
-use super::{State, view, volume, xml};
-use crate::gateway::{Answer, Call, Shared};
-use crate::wire::ApiError;
+use bytes::Bytes;
 
-pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
+use super::service::Ec2;
+use super::state::{State, Volume};
+use super::{view, volume};
+use crate::wire::{Answer, ApiError, Call, Query, page, passes, query_pairs, response};
+
+/// The operations that are played here.
+const OPERATIONS: [&str; 12] = [
+    "AttachVolume",
+    "CreateTags",
+    "CreateVolume",
+    "DeleteTags",
+    "DeleteVolume",
+    "DescribeAvailabilityZones",
+    "DescribeImages",
+    "DescribeInstances",
+    "DescribeSnapshots",
+    "DescribeTags",
+    "DescribeVolumes",
+    "DetachVolume",
+];
+
+pub(crate) fn plays(operation: &str) -> bool {
+    OPERATIONS.contains(&operation)
+}
+
+/// The operation and the resource that a request names.
+pub(crate) fn identify(body: &Bytes) -> (String, String) {
+    let form = query_pairs(&String::from_utf8_lossy(body));
+    let names = ["VolumeId", "VolumeId.1", "SnapshotId", "SnapshotId.1", "ImageId.1", "ResourceId.1", "InstanceId.1"];
+    let resource = names.iter().find_map(|name| form.get(*name).cloned());
+    (form.get("Action").cloned().unwrap_or_default(), resource.unwrap_or_default())
+}
+
+pub(crate) fn answer(ec2: &Arc<Ec2>, call: &Call) -> Answer {
     let query = Query::new(&call.body);
     let operation = call.operation.as_str();
     match operation {
         "CreateVolume" => {
-            let made = volume::create(shared, &query)?;
-            Ok(xml::response(operation, |xml| view::volume(xml, &made)))
+            let made = volume::create(ec2, &query)?;
+            Ok(response::ec2(operation, |xml| view::volume(xml, &made)))
         }
         "DeleteVolume" => {
-            volume::delete(shared, query.required("VolumeId")?)?;
-            Ok(xml::response(operation, |xml| {
+            volume::delete(ec2, query.required("VolumeId")?)?;
+            Ok(response::ec2(operation, |xml| {
                 xml.text("return", true);
             }))
         }
         "AttachVolume" | "DetachVolume" => {
             let attach = operation == "AttachVolume";
-            let changed = if attach { volume::attach(shared, &query)? } else { volume::detach(shared, &query)? };
-            Ok(xml::response(operation, |xml| {
+            let changed = if attach { volume::attach(ec2, &query)? } else { volume::detach(ec2, &query)? };
+            Ok(response::ec2(operation, |xml| {
                 if let Some(attached) = &changed.attachment {
                     view::attachment(xml, &changed.id, attached);
                 }
             }))
         }
-        "DescribeVolumes" => describe_volumes(shared, &query, operation),
-        "DescribeSnapshots" => describe_snapshots(shared, &query, operation),
-        "DescribeImages" => describe_images(shared, &query, operation),
-        "DescribeInstances" => describe_instances(shared, &query, operation),
-        "CreateTags" | "DeleteTags" => change_tags(shared, &query, operation),
-        "DescribeTags" => describe_tags(shared, &query, operation),
+        "DescribeVolumes" => describe_volumes(ec2, &query, operation),
+        "DescribeSnapshots" => describe_snapshots(ec2, &query, operation),
+        "DescribeImages" => describe_images(ec2, &query, operation),
+        "DescribeInstances" => describe_instances(ec2, &query, operation),
+        "CreateTags" | "DeleteTags" => change_tags(ec2, &query, operation),
+        "DescribeTags" => describe_tags(ec2, &query, operation),
         "DescribeAvailabilityZones" => {
-            let zones = shared.options.availability_zones();
-            Ok(xml::response(operation, |xml| {
+            let zones = ec2.context.options.availability_zones();
+            Ok(response::ec2(operation, |xml| {
                 xml.items("availabilityZoneInfo", zones.iter().enumerate(), |xml, (number, zone)| {
                     xml.text("zoneName", zone)
                         .text("zoneState", "available")
-                        .text("regionName", &shared.names.region)
+                        .text("regionName", &ec2.context.names.region)
                         .text("zoneId", format!("use1-az{}", number + 1))
                         .text("zoneType", "availability-zone")
                         .text("optInStatus", "opt-in-not-required");
@@ -66,8 +96,8 @@ fn chosen(ids: &[String], id: &str) -> bool {
     ids.is_empty() || ids.iter().any(|each| each == id)
 }
 
-fn describe_volumes(shared: &Shared, query: &Query, operation: &str) -> Answer {
-    let state = shared.ec2.state();
+fn describe_volumes(ec2: &Ec2, query: &Query, operation: &str) -> Answer {
+    let state = ec2.state();
     let (ids, filters) = (query.list("VolumeId"), query.filters());
     check_ids(&ids, &state.volumes, "InvalidVolume.NotFound", "volume")?;
     let mut found = Vec::new();
@@ -77,13 +107,13 @@ fn describe_volumes(shared: &Shared, query: &Query, operation: &str) -> Answer {
         }
     }
     let (found, next) = page(query, found);
-    Ok(xml::response(operation, |xml| {
+    Ok(response::ec2(operation, |xml| {
         xml.items("volumeSet", found, view::volume).optional("nextToken", next);
     }))
 }
 
-fn describe_snapshots(shared: &Shared, query: &Query, operation: &str) -> Answer {
-    let state = shared.ec2.state();
+fn describe_snapshots(ec2: &Ec2, query: &Query, operation: &str) -> Answer {
+    let state = ec2.state();
     let (ids, filters) = (query.list("SnapshotId"), query.filters());
     check_ids(&ids, &state.snapshots, "InvalidSnapshot.NotFound", "snapshot")?;
     let mut found = Vec::new();
@@ -93,26 +123,26 @@ fn describe_snapshots(shared: &Shared, query: &Query, operation: &str) -> Answer
         }
     }
     let (found, next) = page(query, found);
-    Ok(xml::response(operation, |xml| {
-        xml.items("snapshotSet", found, |xml, snapshot| view::snapshot(xml, snapshot, &shared.names.account_id))
+    Ok(response::ec2(operation, |xml| {
+        xml.items("snapshotSet", found, |xml, snapshot| view::snapshot(xml, snapshot, &ec2.context.names.account_id))
             .optional("nextToken", next);
     }))
 }
 
-fn describe_images(shared: &Shared, query: &Query, operation: &str) -> Answer {
-    let state = shared.ec2.state();
+fn describe_images(ec2: &Ec2, query: &Query, operation: &str) -> Answer {
+    let state = ec2.state();
     let ids = query.list("ImageId");
     check_ids(&ids, &state.images, "InvalidAMIID.NotFound", "image id")?;
     let found = state.images.values().filter(|image| chosen(&ids, &image.id));
     let size_of =
         |id: &str| state.snapshots.get(id).map(|snapshot| (snapshot.size_gib, snapshot.kms_key_arn.is_some()));
-    Ok(xml::response(operation, |xml| {
-        xml.items("imagesSet", found, |xml, image| view::image(xml, image, &shared.names.account_id, size_of));
+    Ok(response::ec2(operation, |xml| {
+        xml.items("imagesSet", found, |xml, image| view::image(xml, image, &ec2.context.names.account_id, size_of));
     }))
 }
 
-fn describe_instances(shared: &Shared, query: &Query, operation: &str) -> Answer {
-    let state = shared.ec2.state();
+fn describe_instances(ec2: &Ec2, query: &Query, operation: &str) -> Answer {
+    let state = ec2.state();
     let (ids, filters) = (query.list("InstanceId"), query.filters());
     if let Some(id) = ids.iter().find(|id| !state.hosts.iter().any(|host| host.id == **id)) {
         return Err(ApiError::new(400, "InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist")));
@@ -123,16 +153,14 @@ fn describe_instances(shared: &Shared, query: &Query, operation: &str) -> Answer
             found.push(host);
         }
     }
-    Ok(xml::response(operation, |xml| {
+    Ok(response::ec2(operation, |xml| {
         xml.items("reservationSet", found, |xml, host| {
             let attached =
-                |volume: &&super::Volume| volume.attachment.as_ref().is_some_and(|each| each.instance_id == host.id);
+                |volume: &&Volume| volume.attachment.as_ref().is_some_and(|each| each.instance_id == host.id);
             let volumes: Vec<_> = state.volumes.values().filter(attached).collect();
-            xml.text("reservationId", host.id.replacen("i-", "r-", 1)).text("ownerId", &shared.names.account_id).items(
-                "instancesSet",
-                [host],
-                |xml, host| view::host(xml, host, &volumes),
-            );
+            xml.text("reservationId", host.id.replacen("i-", "r-", 1))
+                .text("ownerId", &ec2.context.names.account_id)
+                .items("instancesSet", [host], |xml, host| view::host(xml, host, &volumes));
         });
     }))
 }
@@ -151,8 +179,8 @@ fn tags_of<'a>(state: &'a mut State, id: &str) -> Option<&'a mut BTreeMap<String
     state.hosts.iter_mut().find(|host| host.id == id).map(|host| &mut host.tags)
 }
 
-fn change_tags(shared: &Shared, query: &Query, operation: &str) -> Answer {
-    let mut state = shared.ec2.state();
+fn change_tags(ec2: &Ec2, query: &Query, operation: &str) -> Answer {
+    let mut state = ec2.state();
     let tags = query.tags("");
     for id in query.list("ResourceId") {
         let Some(existing) = tags_of(&mut state, &id) else {
@@ -166,13 +194,13 @@ fn change_tags(shared: &Shared, query: &Query, operation: &str) -> Answer {
             }
         }
     }
-    Ok(xml::response(operation, |xml| {
+    Ok(response::ec2(operation, |xml| {
         xml.text("return", true);
     }))
 }
 
-fn describe_tags(shared: &Shared, query: &Query, operation: &str) -> Answer {
-    let state = shared.ec2.state();
+fn describe_tags(ec2: &Ec2, query: &Query, operation: &str) -> Answer {
+    let state = ec2.state();
     let volumes = state.volumes.values().map(|volume| (&volume.id, "volume", &volume.tags));
     let snapshots = state.snapshots.values().map(|snapshot| (&snapshot.id, "snapshot", &snapshot.tags));
     let images = state.images.values().map(|image| (&image.id, "image", &image.tags));
@@ -192,7 +220,7 @@ fn describe_tags(shared: &Shared, query: &Query, operation: &str) -> Answer {
         }
     }
     let (found, next) = page(query, found);
-    Ok(xml::response(operation, |xml| {
+    Ok(response::ec2(operation, |xml| {
         xml.items("tagSet", found, |xml, (id, kind, key, value)| {
             xml.text("resourceId", id).text("resourceType", kind).text("key", key).text("value", value);
         })

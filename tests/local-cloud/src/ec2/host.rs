@@ -10,11 +10,10 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::{Ec2, new_id};
+use super::id::new_id;
 use crate::error::{Error, Result};
-use crate::gateway::serve_with;
 use crate::options::Names;
-use crate::wire::{answer, header_text, insert};
+use crate::wire::{answer, header_text, insert, serve};
 
 /// The path of a metadata token.
 const TOKEN_PATH: &str = "/latest/api/token";
@@ -37,6 +36,17 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn is_running(&self) -> bool {
         !self.terminated
+    }
+
+    /// Announces that it will be taken away.
+    pub(super) fn announce_reclaim(&self) {
+        *self.spot_action.lock().unwrap_or_else(PoisonError::into_inner) = Some(jiff::Timestamp::now().to_string());
+    }
+
+    /// Takes it away.
+    pub(super) fn terminate(&mut self) {
+        self.terminated = true;
+        self.server.abort();
     }
 }
 
@@ -68,7 +78,7 @@ pub(crate) async fn start(names: &Names, zone: &str) -> Result<Host> {
         token: uuid::Uuid::new_v4().to_string(),
         spot_action: Arc::clone(&spot_action),
     });
-    let server = tokio::spawn(serve_with(listener, move |request| {
+    let server = tokio::spawn(serve(listener, move |request| {
         let metadata = Arc::clone(&metadata);
         async move { Ok(metadata.answer(&request)) }
     }));
@@ -132,38 +142,5 @@ impl Metadata {
             _ => return None,
         };
         Some(value)
-    }
-}
-
-impl Ec2 {
-    pub(crate) fn add_host(&self, host: Host) {
-        self.state().hosts.push(host);
-    }
-
-    /// The running host of a zone: its id and its metadata endpoint.
-    pub(crate) fn host_of(&self, zone: &str) -> Option<(String, String)> {
-        let state = self.state();
-        let host = state.hosts.iter().find(|host| host.availability_zone == zone && host.is_running())?;
-        Some((host.id.clone(), host.metadata_endpoint.clone()))
-    }
-
-    /// The zone of a host, running or not.
-    pub(crate) fn zone_of(&self, id: &str) -> Option<String> {
-        self.state().hosts.iter().find(|host| host.id == id).map(|host| host.availability_zone.clone())
-    }
-
-    /// Announces that a host will be taken away.
-    pub(crate) fn announce_reclaim(&self, id: &str) {
-        for host in self.state().hosts.iter().filter(|host| host.id == id) {
-            *host.spot_action.lock().unwrap_or_else(PoisonError::into_inner) = Some(jiff::Timestamp::now().to_string());
-        }
-    }
-
-    /// Takes a host away. Its volumes stay attached to it.
-    pub(crate) fn terminate_host(&self, id: &str) {
-        for host in self.state().hosts.iter_mut().filter(|host| host.id == id) {
-            host.terminated = true;
-            host.server.abort();
-        }
     }
 }

@@ -1,37 +1,9 @@
 //! Snapshots and images, as recovery points leave them.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use super::service::Ec2;
+use super::state::{Image, Snapshot};
 
-use crate::recovery_point::VolumeFate;
-
-/// A snapshot: a disk image that nobody writes to.
-#[derive(Debug, Clone)]
-pub(crate) struct Snapshot {
-    pub(crate) id: String,
-    pub(crate) volume_id: String,
-    pub(crate) size_gib: u64,
-    pub(crate) archived: bool,
-    pub(crate) kms_key_arn: Option<String>,
-    pub(crate) started: String,
-    pub(crate) tags: BTreeMap<String, String>,
-    pub(crate) file: PathBuf,
-    pub(crate) fate: VolumeFate,
-    /// Reads of volumes made of it fail from this byte on.
-    pub(crate) broken_from: Option<u64>,
-}
-
-/// An image: snapshots by device name.
-#[derive(Debug, Clone)]
-pub(crate) struct Image {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) created: String,
-    pub(crate) devices: Vec<(String, String)>,
-    pub(crate) tags: BTreeMap<String, String>,
-}
-
-impl super::Ec2 {
+impl Ec2 {
     pub(crate) fn add_snapshot(&self, snapshot: Snapshot) {
         self.state().snapshots.insert(snapshot.id.clone(), snapshot);
     }

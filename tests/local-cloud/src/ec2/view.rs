@@ -1,9 +1,8 @@
 //! How EC2 describes what it has, in XML, and the values that filters look at.
 
 use super::host::Host;
-use super::snapshot::{Image, Snapshot};
-use super::volume::{Attachment, Volume};
-use super::xml::Xml;
+use super::state::{Attachment, Image, Snapshot, Volume};
+use crate::wire::Xml;
 
 fn one(value: impl std::fmt::Display) -> Vec<String> {
     vec![value.to_string()]

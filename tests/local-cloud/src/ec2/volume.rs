@@ -1,60 +1,23 @@
 //! Volumes and their lives: creating, available, in-use, gone.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::device::{self, Names};
-use super::query::Query;
-use super::snapshot::Snapshot;
-use super::{Ec2, State, new_id};
-use crate::gateway::Shared;
+use super::id::new_id;
+use super::service::Ec2;
+use super::state::{Attachment, Snapshot, Volume};
 use crate::observe::VolumeView;
 use crate::options::Devices;
 use crate::recovery_point::VolumeFate;
-use crate::wire::ApiError;
+use crate::wire::{ApiError, Query};
 
 /// How long a volume that could not be made is seen as `error`.
 const ERROR_VISIBLE: Duration = Duration::from_millis(1500);
 
 /// How often a detaching volume is looked at.
 const DETACH_POLL: Duration = Duration::from_millis(50);
-
-/// A volume.
-#[derive(Debug, Clone)]
-pub(super) struct Volume {
-    pub(super) id: String,
-    pub(super) state: &'static str,
-    pub(super) size_gib: u64,
-    pub(super) availability_zone: String,
-    pub(super) snapshot_id: Option<String>,
-    pub(super) kind: String,
-    pub(super) iops: Option<u64>,
-    pub(super) throughput: Option<u64>,
-    pub(super) encrypted: bool,
-    pub(super) kms_key_id: Option<String>,
-    pub(super) created: String,
-    pub(super) tags: BTreeMap<String, String>,
-    pub(super) attachment: Option<Attachment>,
-    file: PathBuf,
-    broken_from: Option<u64>,
-}
-
-/// An attachment.
-#[derive(Debug, Clone)]
-pub(super) struct Attachment {
-    pub(super) instance_id: String,
-    pub(super) device_name: String,
-    pub(super) state: &'static str,
-    pub(super) since: String,
-    local: Option<PathBuf>,
-    is_loop: bool,
-}
-
-fn not_found(id: &str) -> ApiError {
-    ApiError::new(400, "InvalidVolume.NotFound", format!("The volume '{id}' does not exist."))
-}
 
 fn in_use(id: &str, instance: &str) -> ApiError {
     ApiError::new(400, "VolumeInUse", format!("Volume {id} is currently attached to {instance}"))
@@ -64,23 +27,17 @@ fn incorrect_state(volume: &Volume) -> ApiError {
     ApiError::new(400, "IncorrectState", format!("Volume '{}' is in the '{}' state", volume.id, volume.state))
 }
 
-fn now() -> String {
+pub(super) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string()
 }
 
-impl State {
-    pub(super) fn volume(&mut self, id: &str) -> Result<&mut Volume, ApiError> {
-        self.volumes.get_mut(id).ok_or_else(|| not_found(id))
-    }
-}
-
 /// `CreateVolume`.
-pub(super) fn create(shared: &Arc<Shared>, query: &Query) -> Result<Volume, ApiError> {
+pub(super) fn create(ec2: &Arc<Ec2>, query: &Query) -> Result<Volume, ApiError> {
     let zone = query.required("AvailabilityZone")?.to_owned();
-    if !shared.options.availability_zones().contains(&zone) {
+    if !ec2.context.options.availability_zones().contains(&zone) {
         return Err(ApiError::new(400, "InvalidZone.NotFound", format!("The zone '{zone}' does not exist.")));
     }
-    let mut state = shared.ec2.state();
+    let mut state = ec2.state();
     let asked = query.identity();
     if let Some(token) = query.get("ClientToken")
         && let Some((before, id)) = state.tokens.get(token)
@@ -122,7 +79,7 @@ pub(super) fn create(shared: &Arc<Shared>, query: &Query) -> Result<Volume, ApiE
     }
     let id = new_id("vol");
     let volume = Volume {
-        file: shared.directory.join("volumes").join(&id),
+        file: ec2.context.directory.join("volumes").join(&id),
         id: id.clone(),
         state: "creating",
         size_gib,
@@ -144,17 +101,17 @@ pub(super) fn create(shared: &Arc<Shared>, query: &Query) -> Result<Volume, ApiE
     }
     state.volumes.insert(id.clone(), volume.clone());
     drop(state);
-    tokio::spawn(fill(Arc::clone(shared), id, snapshot, size_gib));
+    tokio::spawn(fill(Arc::clone(ec2), id, snapshot, size_gib));
     Ok(volume)
 }
 
 /// Gives a new volume its content, and then its fate.
-async fn fill(shared: Arc<Shared>, id: String, snapshot: Option<Snapshot>, size_gib: u64) {
+async fn fill(ec2: Arc<Ec2>, id: String, snapshot: Option<Snapshot>, size_gib: u64) {
     let fate = snapshot.as_ref().map_or(VolumeFate::Available, |snapshot| snapshot.fate);
     if fate == VolumeFate::Stuck {
         return;
     }
-    let target = shared.directory.join("volumes").join(&id);
+    let target = ec2.context.directory.join("volumes").join(&id);
     let content = tokio::task::spawn_blocking(move || -> Option<()> {
         match &snapshot {
             Some(snapshot) => device::copy_sparse(&snapshot.file, &target).ok()?,
@@ -164,21 +121,27 @@ async fn fill(shared: Arc<Shared>, id: String, snapshot: Option<Snapshot>, size_
         let size = (size_gib << 30).max(file.metadata().ok()?.len());
         file.set_len(size).ok()
     });
-    let (copied, ()) = tokio::join!(content, tokio::time::sleep(shared.options.volume_creation));
+    let (copied, ()) = tokio::join!(content, tokio::time::sleep(ec2.context.options.volume_creation));
     let made = fate == VolumeFate::Available && matches!(copied, Ok(Some(())));
-    if let Ok(volume) = shared.ec2.state().volume(&id) {
+    if let Ok(volume) = ec2.state().volume(&id) {
         volume.state = if made { "available" } else { "error" };
     }
     if !made {
         tokio::time::sleep(ERROR_VISIBLE).await;
-        shared.ec2.forget(&id);
+        ec2.forget(&id);
     }
 }
 
+/// Makes a volume of a snapshot, as a restore job does; returns its id.
+pub(crate) fn create_of_snapshot(ec2: &Arc<Ec2>, snapshot: &str, zone: &str) -> Result<String, ApiError> {
+    let query = Query::new(format!("SnapshotId={snapshot}&AvailabilityZone={zone}").as_bytes());
+    create(ec2, &query).map(|volume| volume.id)
+}
+
 /// `DeleteVolume`.
-pub(super) fn delete(shared: &Shared, id: &str) -> Result<(), ApiError> {
+pub(super) fn delete(ec2: &Ec2, id: &str) -> Result<(), ApiError> {
     {
-        let mut state = shared.ec2.state();
+        let mut state = ec2.state();
         let volume = state.volume(id)?;
         if let Some(attachment) = &volume.attachment {
             return Err(in_use(id, &attachment.instance_id));
@@ -187,14 +150,14 @@ pub(super) fn delete(shared: &Shared, id: &str) -> Result<(), ApiError> {
             return Err(incorrect_state(volume));
         }
     }
-    shared.ec2.forget(id);
+    ec2.forget(id);
     Ok(())
 }
 
 /// `AttachVolume`.
-pub(super) fn attach(shared: &Arc<Shared>, query: &Query) -> Result<Volume, ApiError> {
+pub(super) fn attach(ec2: &Arc<Ec2>, query: &Query) -> Result<Volume, ApiError> {
     let (id, instance, name) = (query.required("VolumeId")?, query.required("InstanceId")?, query.required("Device")?);
-    let mut state = shared.ec2.state();
+    let mut state = ec2.state();
     let host = state.hosts.iter().find(|host| host.id == instance);
     let Some((zone, running)) = host.map(|host| (host.availability_zone.clone(), host.is_running())) else {
         return Err(ApiError::new(
@@ -207,7 +170,8 @@ pub(super) fn attach(shared: &Arc<Shared>, query: &Query) -> Result<Volume, ApiE
         .volumes
         .values()
         .filter_map(|volume| volume.attachment.as_ref())
-        .any(|attachment| attachment.instance_id == instance && attachment.device_name == name);
+        .any(|attachment| attachment.instance_id == instance && attachment.device_name == name)
+        || state.occupied_names.contains(name);
     let volume = state.volume(id)?;
     if let Some(attachment) = &volume.attachment {
         return Err(in_use(id, &attachment.instance_id));
@@ -237,23 +201,23 @@ pub(super) fn attach(shared: &Arc<Shared>, query: &Query) -> Result<Volume, ApiE
         since: now(),
         local: None,
         is_loop: false,
+        holds_on: false,
     });
     let answer = volume.clone();
     drop(state);
-    tokio::spawn(plug(Arc::clone(shared), id.to_owned()));
+    tokio::spawn(plug(Arc::clone(ec2), id.to_owned()));
     Ok(answer)
 }
 
 /// Makes the device of an attachment.
-async fn plug(shared: Arc<Shared>, id: String) {
-    tokio::time::sleep(shared.options.attachment).await;
-    let Ok((file, broken_from)) =
-        shared.ec2.state().volume(&id).map(|volume| (volume.file.clone(), volume.broken_from))
+async fn plug(ec2: Arc<Ec2>, id: String) {
+    tokio::time::sleep(ec2.context.options.attachment).await;
+    let Ok((file, broken_from)) = ec2.state().volume(&id).map(|volume| (volume.file.clone(), volume.broken_from))
     else {
         return;
     };
-    let loops = shared.options.devices == Devices::Auto;
-    let directory = shared.directory.clone();
+    let loops = ec2.context.options.devices == Devices::Auto;
+    let directory = ec2.context.directory.clone();
     let name = id.clone();
     let made = tokio::task::spawn_blocking(move || {
         let device = loops.then(|| device::make_loop(&file).ok()).flatten();
@@ -267,7 +231,7 @@ async fn plug(shared: Arc<Shared>, id: String) {
         (local, is_loop)
     });
     let Ok((local, is_loop)) = made.await else { return };
-    if let Ok(volume) = shared.ec2.state().volume(&id)
+    if let Ok(volume) = ec2.state().volume(&id)
         && let Some(attachment) = &mut volume.attachment
     {
         attachment.local = Some(local);
@@ -285,9 +249,9 @@ fn break_file(file: &Path, from_byte: u64) {
 }
 
 /// `DetachVolume`.
-pub(super) fn detach(shared: &Arc<Shared>, query: &Query) -> Result<Volume, ApiError> {
+pub(super) fn detach(ec2: &Arc<Ec2>, query: &Query) -> Result<Volume, ApiError> {
     let id = query.required("VolumeId")?;
-    let mut state = shared.ec2.state();
+    let mut state = ec2.state();
     let volume = state.volume(id)?;
     let Some(attachment) = &mut volume.attachment else {
         return Err(ApiError::new(400, "IncorrectState", format!("Volume '{id}' is in the 'available' state.")));
@@ -299,21 +263,23 @@ pub(super) fn detach(shared: &Arc<Shared>, query: &Query) -> Result<Volume, ApiE
             format!("The volume '{id}' is not attached to that instance"),
         ));
     }
-    let first = attachment.state != "detaching";
+    let held = attachment.holds_on && !query.is_true("Force");
+    let begins = !held && (attachment.holds_on || attachment.state != "detaching");
+    attachment.holds_on = held;
     attachment.state = "detaching";
     let answer = volume.clone();
     drop(state);
-    if first {
-        tokio::spawn(unplug(Arc::clone(shared), id.to_owned()));
+    if begins {
+        tokio::spawn(unplug(Arc::clone(ec2), id.to_owned()));
     }
     Ok(answer)
 }
 
 /// Takes the device of an attachment away, as soon as nobody uses it.
-async fn unplug(shared: Arc<Shared>, id: String) {
-    tokio::time::sleep(shared.options.attachment).await;
+async fn unplug(ec2: Arc<Ec2>, id: String) {
+    tokio::time::sleep(ec2.context.options.attachment).await;
     loop {
-        let Ok(volume) = shared.ec2.state().volume(&id).cloned() else { return };
+        let Ok(volume) = ec2.state().volume(&id).cloned() else { return };
         let Some(attachment) = volume.attachment else { return };
         if let Some(local) = attachment.local.filter(|_| attachment.is_loop) {
             let file = volume.file.clone();
@@ -328,11 +294,11 @@ async fn unplug(shared: Arc<Shared>, id: String) {
                 tokio::time::sleep(DETACH_POLL).await;
                 continue;
             }
-            Names { directory: &shared.directory }.remove(&id, &local);
+            Names { directory: &ec2.context.directory }.remove(&id, &local);
         } else if volume.file.exists() {
-            Names { directory: &shared.directory }.remove(&id, &volume.file);
+            Names { directory: &ec2.context.directory }.remove(&id, &volume.file);
         }
-        if let Ok(volume) = shared.ec2.state().volume(&id) {
+        if let Ok(volume) = ec2.state().volume(&id) {
             volume.attachment = None;
             volume.state = "available";
         }

@@ -3,8 +3,8 @@
 
 mod admin;
 mod cut;
+mod damage;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -13,115 +13,31 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use s3s::Body;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use self::cut::{Cut, CutBody};
-use crate::backup::Backup;
-use crate::batch::Batch;
-use crate::dead_letter::DeadLetters;
-use crate::dynamodb::Dynamodb;
-use crate::ec2::Ec2;
-use crate::event::Events;
-use crate::fault::{FaultAction, Faults, Subject};
-use crate::lambda::Lambda;
-use crate::moto::MotoClient;
+use self::cut::CutBody;
+use self::damage::{DamagedBody, halve};
+use crate::cloud::Cloud;
+use crate::fault::{FaultAction, Subject};
 use crate::observe::RequestRecord;
-use crate::options::{Names, Options};
-use crate::rds::Rds;
-use crate::request_log::RequestLog;
-use crate::snapshot_export::SnapshotExports;
-use crate::states::States;
-use crate::topic::Topics;
-use crate::wire::{ApiError, Identity, STATES_ACCESS_KEY, credential_scope, header_text, path_segments, query_pairs};
-use crate::{backup, batch, dynamodb, ec2, event, lambda, rds, s3, states, topic};
-
-/// Everything that the parts of the cloud share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) options: Options,
-    pub(crate) names: Names,
-    pub(crate) directory: PathBuf,
-    pub(crate) endpoint: String,
-    pub(crate) faults: Faults,
-    pub(crate) requests: RequestLog,
-    pub(crate) moto: MotoClient,
-    /// The gateway itself, for calls that are to be logged and can be made to fail.
-    pub(crate) gateway: MotoClient,
-    pub(crate) s3: s3::Endpoint,
-    pub(crate) lambda: Lambda,
-    pub(crate) batch: Batch,
-    pub(crate) ec2: Ec2,
-    pub(crate) backup: Backup,
-    pub(crate) dynamodb: Dynamodb,
-    pub(crate) snapshot_exports: SnapshotExports,
-    pub(crate) rds: Rds,
-    pub(crate) events: Events,
-    pub(crate) states: States,
-    pub(crate) topics: Topics,
-    pub(crate) dead_letters: DeadLetters,
-}
-
-/// A request whose body is here.
-#[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) parts: Parts,
-    pub(crate) body: Bytes,
-    pub(crate) operation: String,
-}
-
-impl Call {
-    /// The body as JSON; an empty one is an empty object.
-    pub(crate) fn json(&self) -> Result<Value, ApiError> {
-        if self.body.is_empty() {
-            return Ok(Value::Object(serde_json::Map::new()));
-        }
-        serde_json::from_slice(&self.body)
-            .map_err(|error| ApiError::new(400, "SerializationException", error.to_string()))
-    }
-}
-
-/// What a service answers.
-pub(crate) type Answer = Result<Response<Body>, ApiError>;
+use crate::wire::{
+    ApiError, Call, Cut, Identity, STATES_ACCESS_KEY, credential_scope, header_text, path_segments, query_pairs,
+};
+use crate::{backup, batch, dynamodb, ec2, event, lambda, rds, s3, snapshot_export, states, topic, wire};
 
 /// Serves until the task is aborted.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    serve_with(listener, move |request| handle(Arc::clone(&shared), request)).await;
+pub(crate) async fn serve(listener: TcpListener, cloud: Arc<Cloud>) {
+    wire::serve(listener, move |request| handle(Arc::clone(&cloud), request)).await;
 }
 
-/// Serves connections with a handler; an `Err` of the handler cuts the connection.
-pub(crate) async fn serve_with<H, F>(listener: TcpListener, handler: H)
-where
-    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Response<Body>, Cut>> + Send + 'static,
-{
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors, or a connection that was gone at once: the next one may do better.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        while connections.try_join_next().is_some() {}
-        stream.set_nodelay(true).ok();
-        let handler = handler.clone();
-        connections.spawn(async move {
-            let service = service_fn(handler);
-            // A connection that breaks is the client's to notice.
-            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
-        });
-    }
-}
-
-async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+async fn handle(cloud: Arc<Cloud>, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
     let (parts, body) = request.into_parts();
     if let Some(path) = parts.uri.path().strip_prefix("/_local-cloud/") {
         let path = path.to_owned();
         let body = collect(body).await?;
-        return Ok(admin::answer(&shared, &parts.method, &path, &body));
+        return Ok(admin::answer(&cloud, &parts.method, &path, &body));
     }
     let scope = credential_scope(&parts);
     let service = service_of(scope.as_ref(), &parts);
@@ -136,22 +52,23 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         identity.operation = s3::operation(&parts).to_owned();
         let (bucket, key) = s3::bucket_and_key(&parts);
         identity.resource = if key.is_empty() { bucket } else { format!("{bucket}/{key}") };
-        stream = Some(body);
+        stream = Some(Body::from(body));
     } else {
         bytes = collect(body).await?;
         (identity.operation, identity.resource) = operation_and_resource(&identity.service, &parts, &bytes);
     }
 
     let time = SystemTime::now();
-    let action = shared.faults.decide(Subject {
+    cloud.context.requests.begin(&identity.service, &identity.operation);
+    let action = cloud.context.faults.decide(Subject {
         service: &identity.service,
         operation: &identity.operation,
         resource: &identity.resource,
         principal: &identity.principal,
     });
     let fault = action.is_some();
-    let result = apply(&shared, &identity, action, parts, bytes, stream).await;
-    shared.requests.add(RequestRecord {
+    let result = apply(&cloud, &identity, action, parts, bytes, stream).await;
+    cloud.context.requests.add(RequestRecord {
         time,
         service: identity.service,
         operation: identity.operation,
@@ -172,29 +89,29 @@ async fn collect(body: Incoming) -> Result<Bytes, Cut> {
 
 /// Does what a request asks for.
 async fn perform(
-    shared: &Arc<Shared>,
+    cloud: &Arc<Cloud>,
     identity: &Identity,
     parts: Parts,
     bytes: Bytes,
-    stream: Option<Incoming>,
+    stream: Option<Body>,
 ) -> Result<Response<Body>, Cut> {
     match stream {
-        Some(body) => shared.s3.call(parts, Body::from(body)).await.map_err(|_| Cut),
-        None => Ok(dispatch(shared, identity, parts, bytes).await),
+        Some(body) => cloud.s3.call(parts, body).await.map_err(|_| Cut),
+        None => Ok(dispatch(cloud, identity, parts, bytes).await),
     }
 }
 
 /// Does what a request asks for, or what a fault rule says.
 async fn apply(
-    shared: &Arc<Shared>,
+    cloud: &Arc<Cloud>,
     identity: &Identity,
     action: Option<FaultAction>,
     parts: Parts,
     bytes: Bytes,
-    stream: Option<Incoming>,
+    stream: Option<Body>,
 ) -> Result<Response<Body>, Cut> {
     match action {
-        None => perform(shared, identity, parts, bytes, stream).await,
+        None => perform(cloud, identity, parts, bytes, stream).await,
         Some(FaultAction::Error { status, code, message }) => {
             // The body is read first, as S3 does: a client that still sends might not see the answer.
             if let Some(mut body) = stream {
@@ -204,7 +121,7 @@ async fn apply(
         }
         Some(FaultAction::Delay { milliseconds }) => {
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-            perform(shared, identity, parts, bytes, stream).await
+            perform(cloud, identity, parts, bytes, stream).await
         }
         Some(FaultAction::CutRequest { after_bytes }) => {
             let mut read = 0;
@@ -216,35 +133,41 @@ async fn apply(
             }
             Err(Cut)
         }
+        Some(FaultAction::DamageRequest) => {
+            let bytes = DamagedBody::damage(bytes);
+            let stream = stream.map(|body| Body::http_body_unsync(DamagedBody::new(body)));
+            perform(cloud, identity, parts, bytes, stream).await
+        }
+        Some(FaultAction::HalveResponse) => halve(perform(cloud, identity, parts, bytes, stream).await?).await,
         Some(FaultAction::CutResponse { after_bytes: 0 }) => {
-            perform(shared, identity, parts, bytes, stream).await?;
+            perform(cloud, identity, parts, bytes, stream).await?;
             Err(Cut)
         }
         Some(FaultAction::CutResponse { after_bytes }) => {
-            let response = perform(shared, identity, parts, bytes, stream).await?;
+            let response = perform(cloud, identity, parts, bytes, stream).await?;
             Ok(response.map(|body| Body::http_body_unsync(CutBody::new(body, after_bytes))))
         }
         Some(FaultAction::KillCaller) => {
-            perform(shared, identity, parts, bytes, stream).await?;
-            kill_principal(shared, &identity.principal);
+            perform(cloud, identity, parts, bytes, stream).await?;
+            kill_principal(cloud, &identity.principal);
             Err(Cut)
         }
         Some(FaultAction::Duplicate) => {
             let again = parts.clone();
-            let first = perform(shared, identity, parts, bytes.clone(), stream).await?;
+            let first = perform(cloud, identity, parts, bytes.clone(), stream).await?;
             if identity.service != "s3" {
-                dispatch(shared, identity, again, bytes).await;
+                dispatch(cloud, identity, again, bytes).await;
             }
             Ok(first)
         }
     }
 }
 
-fn kill_principal(shared: &Arc<Shared>, principal: &str) {
+fn kill_principal(cloud: &Arc<Cloud>, principal: &str) {
     if let Some(name) = principal.strip_prefix("lambda-") {
-        shared.lambda.kill(name);
+        cloud.lambda.kill(name);
     } else if let Some(id) = principal.strip_prefix("batch-") {
-        shared.batch.signal(id, crate::process::KILL).ok();
+        cloud.batch.signal(id, crate::process::KILL).ok();
     }
 }
 
@@ -288,25 +211,21 @@ fn operation_and_resource(service: &str, parts: &Parts, body: &Bytes) -> (String
     }
 }
 
-async fn dispatch(shared: &Arc<Shared>, identity: &Identity, parts: Parts, body: Bytes) -> Response<Body> {
+async fn dispatch(cloud: &Arc<Cloud>, identity: &Identity, parts: Parts, body: Bytes) -> Response<Body> {
     let call = Call { parts, body, operation: identity.operation.clone() };
     let answer = match identity.service.as_str() {
-        "lambda" => lambda::answer(shared, &call).await,
-        "batch" => batch::answer(shared, &call),
-        "backup" => backup::answer(shared, &call),
-        "dynamodb" => dynamodb::answer(shared, &call).await,
-        "ec2" if ec2::plays(&call.operation) => ec2::answer(shared, &call),
-        "rds" => rds::answer(shared, &call),
-        "events" if call.operation == "PutEvents" => event::put_events(shared, &call),
-        "sns" if call.operation == "Publish" => topic::publish(shared, &call),
-        "states" => states::answer(shared, &call).await,
-        _ => forward(shared, &call).await,
+        "lambda" => lambda::answer(&cloud.lambda, &call).await,
+        "batch" => batch::answer(&cloud.batch, &call),
+        "backup" => backup::answer(&cloud.backup, &call),
+        "dynamodb" if cloud.context.options.moto => dynamodb::answer(&cloud.dynamodb, &call).await,
+        "ec2" if ec2::plays(&call.operation) => ec2::answer(&cloud.ec2, &call),
+        "rds" if snapshot_export::plays(&call.operation) => snapshot_export::answer(&cloud.snapshot_exports, &call),
+        "rds" => rds::answer(&cloud.rds, &call),
+        "events" if call.operation == "PutEvents" => event::put_events(&cloud.events, &call),
+        "sns" if call.operation == "Publish" => topic::publish(&cloud.topics, &call),
+        "states" if cloud.context.options.moto => states::answer(&cloud.states, &call).await,
+        service if !cloud.context.options.moto => cloud.stand_in.answer(service, &call),
+        _ => cloud.context.moto.answer(&call).await,
     };
     answer.unwrap_or_else(|error| error.response(&identity.service))
-}
-
-/// Passes a call on to moto.
-pub(crate) async fn forward(shared: &Shared, call: &Call) -> Answer {
-    let answer = shared.moto.forward(&call.parts, call.body.clone()).await;
-    answer.map_err(|error| ApiError::new(500, "InternalFailure", error.to_string()))
 }

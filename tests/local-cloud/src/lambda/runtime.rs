@@ -15,11 +15,11 @@ use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::gateway::{Shared, serve_with};
 use crate::process::{KILL, guarded, signal_group};
 use crate::stack::FunctionSpec;
-use crate::wire::{answer, insert};
+use crate::wire::{answer, insert, serve};
 
 /// How an invocation ended.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Drop for Sandbox {
 }
 
 impl Sandbox {
-    pub(super) async fn start(shared: &Arc<Shared>, spec: &FunctionSpec) -> Result<Self> {
+    pub(super) async fn start(context: &Context, spec: &FunctionSpec) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(|source| Error::Listen { address: "a runtime's port".to_owned(), source })?;
@@ -75,17 +75,17 @@ impl Sandbox {
             listener.local_addr().map_err(|source| Error::Listen { address: "a runtime's port".to_owned(), source })?;
         let (invocations, queue) = mpsc::channel(1);
         let runtime = Arc::new(Runtime {
-            arn: shared.names.function(&spec.name),
+            arn: context.names.function(&spec.name),
             queue: tokio::sync::Mutex::new(queue),
             current: Mutex::new(None),
             init_error: watch::channel(None).0,
         });
         let handler = Arc::clone(&runtime);
-        let server = tokio::spawn(serve_with(listener, move |request| {
+        let server = tokio::spawn(serve(listener, move |request| {
             let runtime = Arc::clone(&handler);
             async move { Ok(runtime.answer(request).await) }
         }));
-        let path = shared.directory.join(format!("logs/lambda-{}.log", spec.name));
+        let path = context.directory.join(format!("logs/lambda-{}.log", spec.name));
         let log = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::file("open", &path))?;
         let errors = log.try_clone().map_err(Error::file("open", &path))?;
         let Some((program, arguments)) = spec.command.split_first() else {
@@ -95,7 +95,7 @@ impl Sandbox {
         let child = guarded(program)
             .args(arguments)
             .env_clear()
-            .envs(crate::cloud::credentials(shared, &principal))
+            .envs(context.credentials(&principal))
             .envs([
                 ("PATH", std::env::var("PATH").unwrap_or_default()),
                 ("AWS_LAMBDA_RUNTIME_API", address.to_string()),

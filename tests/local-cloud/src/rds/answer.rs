@@ -3,62 +3,81 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use http::Response;
 use s3s::Body;
 
-use super::engine::DatabaseEngine;
-use super::instance::flag;
-use super::snapshot::{Snapshot, arn_of};
-use super::{State, cluster, instance, orderable, parameter_group, view, xml};
-use crate::ec2::Query;
-use crate::gateway::{Answer, Call, Shared};
+use super::page::page;
+use super::request::flag;
+use super::service::Rds;
+use super::snapshot::{arn_of, find_snapshot};
+use super::state::{Cluster, Instance, Snapshot, State};
+use super::{cluster, instance, orderable, parameter_group, view};
+use crate::engine::DatabaseEngine;
 use crate::pattern::glob_matches;
-use crate::snapshot_export;
-use crate::wire::ApiError;
+use crate::wire::{Answer, ApiError, Call, Query, query_pairs, response};
 
-pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
+/// The operation and the resource that a request names.
+pub(crate) fn identify(body: &Bytes) -> (String, String) {
+    let form = query_pairs(&String::from_utf8_lossy(body));
+    let names = [
+        "DBInstanceIdentifier",
+        "DBClusterIdentifier",
+        "DBSnapshotIdentifier",
+        "DBClusterSnapshotIdentifier",
+        "ExportTaskIdentifier",
+        "DBParameterGroupName",
+        "DBClusterParameterGroupName",
+        "ResourceName",
+        "DBInstanceClass",
+    ];
+    let resource = names.iter().find_map(|name| form.get(*name).cloned());
+    (form.get("Action").cloned().unwrap_or_default(), resource.unwrap_or_default())
+}
+
+pub(crate) fn answer(rds: &Arc<Rds>, call: &Call) -> Answer {
     let query = Query::new(&call.body);
     let operation = call.operation.as_str();
-    if let Some(answer) = parameter_group::answer(shared, operation, &query) {
+    if let Some(answer) = parameter_group::answer(rds, operation, &query) {
         return answer;
     }
     match operation {
-        "DescribeDBSnapshots" => describe_snapshots(shared, &query, operation, false),
-        "DescribeDBClusterSnapshots" => describe_snapshots(shared, &query, operation, true),
-        "DescribeOrderableDBInstanceOptions" => describe_orderable(shared, &query, operation),
+        "DescribeDBSnapshots" => describe_snapshots(rds, &query, operation, false),
+        "DescribeDBClusterSnapshots" => describe_snapshots(rds, &query, operation, true),
+        "DescribeOrderableDBInstanceOptions" => describe_orderable(rds, &query, operation),
         "RestoreDBInstanceFromDBSnapshot" => {
-            instance::restore(shared, &query).map(|made| instance_answer(operation, &made))
+            instance::restore(rds, &query).map(|made| instance_answer(operation, &made))
         }
-        "CreateDBInstance" => instance::create(shared, &query).map(|made| instance_answer(operation, &made)),
-        "ModifyDBInstance" => instance::modify(shared, &query).map(|made| instance_answer(operation, &made)),
-        "DeleteDBInstance" => instance::delete(shared, &query).map(|made| instance_answer(operation, &made)),
+        "CreateDBInstance" => instance::create(rds, &query).map(|made| instance_answer(operation, &made)),
+        "ModifyDBInstance" => instance::modify(rds, &query).map(|made| instance_answer(operation, &made)),
+        "DeleteDBInstance" => instance::delete(rds, &query).map(|made| instance_answer(operation, &made)),
         "RestoreDBClusterFromSnapshot" => {
-            cluster::restore(shared, &query).map(|made| cluster_answer(shared, operation, &made))
+            cluster::restore(rds, &query).map(|made| cluster_answer(rds, operation, &made))
         }
-        "ModifyDBCluster" => cluster::modify(shared, &query).map(|made| cluster_answer(shared, operation, &made)),
-        "DeleteDBCluster" => cluster::delete(shared, &query).map(|made| cluster_answer(shared, operation, &made)),
-        "DescribeDBInstances" => describe_instances(shared, &query, operation),
-        "DescribeDBClusters" => describe_clusters(shared, &query, operation),
+        "ModifyDBCluster" => cluster::modify(rds, &query).map(|made| cluster_answer(rds, operation, &made)),
+        "DeleteDBCluster" => cluster::delete(rds, &query).map(|made| cluster_answer(rds, operation, &made)),
+        "DescribeDBInstances" => describe_instances(rds, &query, operation),
+        "DescribeDBClusters" => describe_clusters(rds, &query, operation),
         "ListTagsForResource" => {
-            let mut state = shared.rds.state();
+            let mut state = rds.state();
             let found = tags_of(&mut state, query.required("ResourceName")?)?;
-            Ok(xml::response(operation, |xml| xml::tags(xml, found)))
+            Ok(response::rds(operation, |xml| {
+                xml.tag_list(found);
+            }))
         }
         "AddTagsToResource" => {
-            let mut state = shared.rds.state();
+            let mut state = rds.state();
             tags_of(&mut state, query.required("ResourceName")?)?.extend(query.tags("Tags."));
             Ok(empty(operation))
         }
         "RemoveTagsFromResource" => {
-            let mut state = shared.rds.state();
+            let mut state = rds.state();
             let found = tags_of(&mut state, query.required("ResourceName")?)?;
             for key in query.list("TagKeys.member") {
                 found.remove(&key);
             }
             Ok(empty(operation))
-        }
-        "StartExportTask" | "DescribeExportTasks" | "CancelExportTask" => {
-            snapshot_export::answer(shared, call, operation)
         }
         other => Err(ApiError::new(400, "InvalidAction", format!("The RDS action {other} is not played"))),
     }
@@ -66,19 +85,19 @@ pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
 
 /// The response of an operation that has no result.
 fn empty(operation: &str) -> Response<Body> {
-    xml::response(operation, |_| {})
+    response::rds(operation, |_| {})
 }
 
-fn instance_answer(operation: &str, instance: &instance::Instance) -> Response<Body> {
-    xml::response(operation, |xml| {
+fn instance_answer(operation: &str, instance: &Instance) -> Response<Body> {
+    response::rds(operation, |xml| {
         xml.element("DBInstance", |xml| view::instance(xml, instance));
     })
 }
 
-fn cluster_answer(shared: &Shared, operation: &str, cluster: &cluster::Cluster) -> Response<Body> {
-    let state = shared.rds.state();
-    let members = state.members(&cluster.id);
-    xml::response(operation, |xml| {
+fn cluster_answer(rds: &Rds, operation: &str, cluster: &Cluster) -> Response<Body> {
+    let state = rds.state();
+    let members = state.members(&cluster.resource.id);
+    response::rds(operation, |xml| {
         xml.element("DBCluster", |xml| view::cluster(xml, cluster, &members));
     })
 }
@@ -86,8 +105,8 @@ fn cluster_answer(shared: &Shared, operation: &str, cluster: &cluster::Cluster) 
 /// The tags of a resource, whatever it is.
 fn tags_of<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut BTreeMap<String, String>, ApiError> {
     let kind = arn.split(':').nth(5).unwrap_or_default();
-    let instances = state.instances.values_mut().map(|instance| (&instance.arn, &mut instance.tags));
-    let clusters = state.clusters.values_mut().map(|cluster| (&cluster.arn, &mut cluster.tags));
+    let instances = state.instances.values_mut().map(|instance| (&instance.resource.arn, &mut instance.resource.tags));
+    let clusters = state.clusters.values_mut().map(|cluster| (&cluster.resource.arn, &mut cluster.resource.tags));
     let snapshots = state.snapshots.values_mut().map(|snapshot| (&snapshot.arn, &mut snapshot.tags));
     let groups = state.parameter_groups.values_mut().map(|group| (&group.arn, &mut group.tags));
     let found = instances.chain(clusters).chain(snapshots).chain(groups).find(|(each, _)| *each == arn);
@@ -99,24 +118,6 @@ fn tags_of<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut BTreeMap<Strin
         }
         _ => instance::not_found(arn),
     })
-}
-
-/// One page of a list, and the marker of the next.
-pub(super) fn page<T>(shared: &Shared, query: &Query, mut all: Vec<T>) -> Result<(Vec<T>, Option<String>), ApiError> {
-    let most = match query.number("MaxRecords") {
-        None => 100,
-        Some(most) if (20..=100).contains(&most) => usize::try_from(most).unwrap_or(100),
-        Some(most) => {
-            let message = format!("Invalid value {most} for MaxRecords. Must be between 20 and 100");
-            return Err(ApiError::new(400, "InvalidParameterValue", message));
-        }
-    };
-    let most = most.min(shared.options.databases.page_size.max(1));
-    let start = query.number("Marker").and_then(|marker| usize::try_from(marker).ok()).unwrap_or(0).min(all.len());
-    let mut rest = all.split_off(start);
-    let next = (rest.len() > most).then(|| (start + most).to_string());
-    rest.truncate(most);
-    Ok((rest, next))
 }
 
 /// The filters of a request: RDS's lists are named otherwise than EC2's.
@@ -140,17 +141,19 @@ fn passes(filters: &[(String, Vec<String>)], value: impl Fn(&str) -> Option<Stri
     Ok(true)
 }
 
-fn describe_instances(shared: &Shared, query: &Query, operation: &str) -> Answer {
-    let state = shared.rds.state();
+fn describe_instances(rds: &Rds, query: &Query, operation: &str) -> Answer {
+    let state = rds.state();
     let wanted = query.get("DBInstanceIdentifier").map(str::to_ascii_lowercase);
     let mut found = Vec::new();
     for each in state.instances.values() {
-        let named = wanted.as_ref().is_none_or(|wanted| *wanted == each.id || *wanted == each.arn.to_ascii_lowercase());
+        let named = wanted
+            .as_ref()
+            .is_none_or(|wanted| *wanted == each.resource.id || *wanted == each.resource.arn.to_ascii_lowercase());
         let value = |name: &str| match name {
-            "db-instance-id" => Some(each.id.clone()),
+            "db-instance-id" => Some(each.resource.id.clone()),
             "db-cluster-id" => Some(each.cluster.clone().unwrap_or_default()),
-            "dbi-resource-id" => Some(each.resource_id.clone()),
-            "engine" => Some(each.engine.to_string()),
+            "dbi-resource-id" => Some(each.resource.resource_id.clone()),
+            "engine" => Some(each.resource.engine.to_string()),
             _ => None,
         };
         if named && passes(&filters(query), value)? {
@@ -160,23 +163,25 @@ fn describe_instances(shared: &Shared, query: &Query, operation: &str) -> Answer
     if let Some(wanted) = wanted.filter(|_| found.is_empty()) {
         return Err(instance::not_found(&wanted));
     }
-    let (found, next) = page(shared, query, found)?;
-    Ok(xml::response(operation, |xml| {
-        xml::list(xml, "DBInstances", "DBInstance", found, view::instance);
+    let (found, next) = page(query, rds.context.options.databases.page_size, found)?;
+    Ok(response::rds(operation, |xml| {
+        xml.list("DBInstances", "DBInstance", found, view::instance);
         xml.optional("Marker", next);
     }))
 }
 
-fn describe_clusters(shared: &Shared, query: &Query, operation: &str) -> Answer {
-    let state = shared.rds.state();
+fn describe_clusters(rds: &Rds, query: &Query, operation: &str) -> Answer {
+    let state = rds.state();
     let wanted = query.get("DBClusterIdentifier").map(str::to_ascii_lowercase);
     let mut found = Vec::new();
     for each in state.clusters.values() {
-        let named = wanted.as_ref().is_none_or(|wanted| *wanted == each.id || *wanted == each.arn.to_ascii_lowercase());
+        let named = wanted
+            .as_ref()
+            .is_none_or(|wanted| *wanted == each.resource.id || *wanted == each.resource.arn.to_ascii_lowercase());
         let value = |name: &str| match name {
-            "db-cluster-id" => Some(each.id.clone()),
-            "db-cluster-resource-id" => Some(each.resource_id.clone()),
-            "engine" => Some(each.engine.to_string()),
+            "db-cluster-id" => Some(each.resource.id.clone()),
+            "db-cluster-resource-id" => Some(each.resource.resource_id.clone()),
+            "engine" => Some(each.resource.engine.to_string()),
             _ => None,
         };
         if named && passes(&filters(query), value)? {
@@ -186,25 +191,25 @@ fn describe_clusters(shared: &Shared, query: &Query, operation: &str) -> Answer 
     if let Some(wanted) = wanted.filter(|_| found.is_empty()) {
         return Err(cluster::not_found(&wanted));
     }
-    let (found, next) = page(shared, query, found)?;
-    Ok(xml::response(operation, |xml| {
-        xml::list(xml, "DBClusters", "DBCluster", found, |xml, each| {
-            view::cluster(xml, each, &state.members(&each.id));
+    let (found, next) = page(query, rds.context.options.databases.page_size, found)?;
+    Ok(response::rds(operation, |xml| {
+        xml.list("DBClusters", "DBCluster", found, |xml, each| {
+            view::cluster(xml, each, &state.members(&each.resource.id));
         });
         xml.optional("Marker", next);
     }))
 }
 
-fn describe_snapshots(shared: &Shared, query: &Query, operation: &str, clusters: bool) -> Answer {
+fn describe_snapshots(rds: &Rds, query: &Query, operation: &str, clusters: bool) -> Answer {
     let (id, source) = if clusters {
         ("DBClusterSnapshotIdentifier", "DBClusterIdentifier")
     } else {
         ("DBSnapshotIdentifier", "DBInstanceIdentifier")
     };
-    let state = shared.rds.state();
-    let wanted = query.get(id).map(|name| arn_of(shared, name, clusters));
+    let state = rds.state();
+    let wanted = query.get(id).map(|name| arn_of(rds, name, clusters));
     if let Some(name) = query.get(id) {
-        state.find_snapshot(shared, name, clusters)?;
+        find_snapshot(rds, &state, name, clusters)?;
     }
     let kind = query.get("SnapshotType");
     let chosen = |snapshot: &&Snapshot| {
@@ -219,22 +224,23 @@ fn describe_snapshots(shared: &Shared, query: &Query, operation: &str, clusters:
             && wanted.as_ref().is_none_or(|arn| *arn == snapshot.arn)
             && query.get(source).is_none_or(|name| name.eq_ignore_ascii_case(&snapshot.source))
     };
-    let zones = shared.options.availability_zones();
+    let zones = rds.context.options.availability_zones();
     let zone = zones.first().map(String::as_str).unwrap_or_default();
-    let (found, next) = page(shared, query, state.snapshots.values().filter(chosen).collect())?;
-    Ok(xml::response(operation, |xml| {
+    let (found, next) =
+        page(query, rds.context.options.databases.page_size, state.snapshots.values().filter(chosen).collect())?;
+    Ok(response::rds(operation, |xml| {
         if clusters {
-            xml::list(xml, "DBClusterSnapshots", "DBClusterSnapshot", found, |xml, each| {
+            xml.list("DBClusterSnapshots", "DBClusterSnapshot", found, |xml, each| {
                 view::cluster_snapshot(xml, each, &zones);
             });
         } else {
-            xml::list(xml, "DBSnapshots", "DBSnapshot", found, |xml, each| view::snapshot(xml, each, zone));
+            xml.list("DBSnapshots", "DBSnapshot", found, |xml, each| view::snapshot(xml, each, zone));
         }
         xml.optional("Marker", next);
     }))
 }
 
-fn describe_orderable(shared: &Shared, query: &Query, operation: &str) -> Answer {
+fn describe_orderable(rds: &Rds, query: &Query, operation: &str) -> Answer {
     let name = query.required("Engine")?;
     let engine: DatabaseEngine =
         name.parse().map_err(|message: String| ApiError::new(400, "InvalidParameterValue", message))?;
@@ -243,16 +249,16 @@ fn describe_orderable(shared: &Shared, query: &Query, operation: &str) -> Answer
     let licensed = query.get("LicenseModel").is_none_or(|license| glob_matches(license, engine.license()));
     let mut found = Vec::new();
     if in_vpc && licensed {
-        for (class, zones) in orderable::options(shared, engine, version, query.get("DBInstanceClass")) {
+        for (class, zones) in orderable::options(rds, engine, version, query.get("DBInstanceClass")) {
             for storage_type in orderable::storage_types(engine) {
                 found.push((class, *storage_type, zones.clone()));
             }
         }
     }
-    let (found, next) = page(shared, query, found)?;
-    Ok(xml::response(operation, |xml| {
+    let (found, next) = page(query, rds.context.options.databases.page_size, found)?;
+    Ok(response::rds(operation, |xml| {
         let options = "OrderableDBInstanceOptions";
-        xml::list(xml, options, "OrderableDBInstanceOption", found, |xml, (class, storage_type, zones)| {
+        xml.list(options, "OrderableDBInstanceOption", found, |xml, (class, storage_type, zones)| {
             view::orderable(xml, engine, version, &class.name, storage_type, &zones);
         });
         xml.optional("Marker", next);

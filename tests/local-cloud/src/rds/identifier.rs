@@ -1,4 +1,4 @@
-//! What RDS takes as the name of an instance or a cluster.
+//! What RDS takes as the name of an instance or a cluster, and what it makes up itself.
 
 use crate::wire::ApiError;
 
@@ -24,6 +24,17 @@ pub(super) fn checked(parameter: &str, text: &str) -> Result<String, ApiError> {
         return wrong("Identifiers must not end with a hyphen or contain two consecutive hyphens.");
     }
     Ok(text.to_ascii_lowercase())
+}
+
+/// The time, as RDS tells it.
+pub(super) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string()
+}
+
+/// An id of RDS's form that no other resource ever had: `db-` or `cluster-` and 26 letters and digits.
+pub(super) fn new_resource_id(prefix: &str) -> String {
+    let digits = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
+    format!("{prefix}-{}", &digits[..26])
 }
 
 #[cfg(test)]

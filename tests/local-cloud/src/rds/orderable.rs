@@ -1,9 +1,9 @@
 //! Which instance classes can be had for which engine, version and zone.
 
-use super::engine::DatabaseEngine;
-use super::instance::invalid_combination;
-use super::options::OrderableClass;
-use crate::gateway::Shared;
+use super::request::invalid_combination;
+use super::service::Rds;
+use crate::engine::DatabaseEngine;
+use crate::options::OrderableClass;
 use crate::wire::ApiError;
 
 /// The storage types of an engine's instances.
@@ -27,13 +27,13 @@ impl OrderableClass {
 
 /// The classes of an engine and version, each with its zones.
 pub(super) fn options<'a>(
-    shared: &'a Shared,
+    rds: &'a Rds,
     engine: DatabaseEngine,
     version: &str,
     class: Option<&str>,
 ) -> Vec<(&'a OrderableClass, Vec<String>)> {
-    let zones = shared.options.availability_zones();
-    let classes = shared.options.databases.classes.iter();
+    let zones = rds.context.options.availability_zones();
+    let classes = rds.context.options.databases.classes.iter();
     classes
         .filter(|each| class.is_none_or(|class| each.name == class) && each.covers(engine, version))
         .map(|each| (each, zones.iter().filter(|zone| each.is_in(zone)).cloned().collect()))
@@ -41,14 +41,8 @@ pub(super) fn options<'a>(
 }
 
 /// Refuses a class that cannot be ordered.
-pub(super) fn check(
-    shared: &Shared,
-    class: &str,
-    engine: DatabaseEngine,
-    version: &str,
-    zone: &str,
-) -> Result<(), ApiError> {
-    if options(shared, engine, version, Some(class)).iter().any(|(_, zones)| zones.iter().any(|each| each == zone)) {
+pub(super) fn check(rds: &Rds, class: &str, engine: DatabaseEngine, version: &str, zone: &str) -> Result<(), ApiError> {
+    if options(rds, engine, version, Some(class)).iter().any(|(_, zones)| zones.iter().any(|each| each == zone)) {
         return Ok(());
     }
     Err(invalid_combination(format!(

@@ -2,32 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::answer::page;
-use super::engine::{DatabaseEngine, Family};
-use super::{State, identifier, xml};
-use crate::ec2::{Query, Xml};
-use crate::gateway::{Answer, Shared};
-use crate::wire::ApiError;
-
-/// Whose parameters a group has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Scope {
-    Instance,
-    Cluster,
-}
-
-/// A parameter group.
-#[derive(Debug, Clone)]
-pub(super) struct ParameterGroup {
-    pub(super) name: String,
-    pub(super) arn: String,
-    pub(super) tags: BTreeMap<String, String>,
-    scope: Scope,
-    family: String,
-    description: String,
-    /// What differs from the family's.
-    values: BTreeMap<String, String>,
-}
+use super::identifier::checked;
+use super::page::page;
+use super::request::invalid_combination;
+use super::service::Rds;
+use super::state::{ParameterGroup, Scope, State};
+use crate::engine::{DatabaseEngine, Family};
+use crate::wire::{Answer, ApiError, Query, Xml, response};
 
 /// The parameters that are played, with what they may be.
 const KNOWN: &[(&str, &[&str])] = &[("event_scheduler", &["ON", "OFF"])];
@@ -35,41 +16,19 @@ const KNOWN: &[(&str, &[&str])] = &[("event_scheduler", &["ON", "OFF"])];
 /// The most that one change may have.
 const MOST_CHANGES: usize = 20;
 
-impl Scope {
-    /// The word that names it in operations and elements.
-    fn word(self) -> &'static str {
-        match self {
-            Self::Instance => "DB",
-            Self::Cluster => "DBCluster",
-        }
-    }
-
-    /// The kind of its ARN.
-    fn kind(self) -> &'static str {
-        match self {
-            Self::Instance => "pg",
-            Self::Cluster => "cluster-pg",
-        }
-    }
-
-    fn element(self) -> String {
-        format!("{}ParameterGroup", self.word())
-    }
-}
-
 /// The answer, if the operation is one of parameter groups.
-pub(super) fn answer(shared: &Shared, operation: &str, query: &Query) -> Option<Answer> {
+pub(super) fn answer(rds: &Rds, operation: &str, query: &Query) -> Option<Answer> {
     let answer = match operation {
-        "CreateDBParameterGroup" => create(shared, operation, query, Scope::Instance),
-        "CreateDBClusterParameterGroup" => create(shared, operation, query, Scope::Cluster),
-        "ModifyDBParameterGroup" => modify(shared, operation, query, Scope::Instance),
-        "ModifyDBClusterParameterGroup" => modify(shared, operation, query, Scope::Cluster),
-        "DescribeDBParameters" => describe_parameters(shared, operation, query, Scope::Instance),
-        "DescribeDBClusterParameters" => describe_parameters(shared, operation, query, Scope::Cluster),
-        "DescribeDBParameterGroups" => describe_groups(shared, operation, query, Scope::Instance),
-        "DescribeDBClusterParameterGroups" => describe_groups(shared, operation, query, Scope::Cluster),
-        "DeleteDBParameterGroup" => delete(shared, operation, query, Scope::Instance),
-        "DeleteDBClusterParameterGroup" => delete(shared, operation, query, Scope::Cluster),
+        "CreateDBParameterGroup" => create(rds, operation, query, Scope::Instance),
+        "CreateDBClusterParameterGroup" => create(rds, operation, query, Scope::Cluster),
+        "ModifyDBParameterGroup" => modify(rds, operation, query, Scope::Instance),
+        "ModifyDBClusterParameterGroup" => modify(rds, operation, query, Scope::Cluster),
+        "DescribeDBParameters" => describe_parameters(rds, operation, query, Scope::Instance),
+        "DescribeDBClusterParameters" => describe_parameters(rds, operation, query, Scope::Cluster),
+        "DescribeDBParameterGroups" => describe_groups(rds, operation, query, Scope::Instance),
+        "DescribeDBClusterParameterGroups" => describe_groups(rds, operation, query, Scope::Cluster),
+        "DeleteDBParameterGroup" => delete(rds, operation, query, Scope::Instance),
+        "DeleteDBClusterParameterGroup" => delete(rds, operation, query, Scope::Cluster),
         _ => return None,
     };
     Some(answer)
@@ -122,7 +81,7 @@ impl State {
         let group = self.parameter_groups.get(&(scope, name.clone())).ok_or_else(|| not_found(&name))?;
         let family = family_of(engine, version);
         if group.family != family {
-            return Err(super::instance::invalid_combination(format!(
+            return Err(invalid_combination(format!(
                 "The Parameter Group {name} with DBParameterGroupFamily {} cannot be used for this instance. Please use a Parameter Group with \
                  DBParameterGroupFamily {family}",
                 group.family
@@ -146,15 +105,17 @@ impl State {
 
     fn is_used(&self, scope: Scope, name: &str) -> bool {
         match scope {
-            Scope::Instance => self.instances.values().any(|each| each.parameter_group.as_deref() == Some(name)),
-            Scope::Cluster => self.clusters.values().any(|each| each.parameter_group.as_deref() == Some(name)),
+            Scope::Instance => {
+                self.instances.values().any(|each| each.resource.parameter_group.as_deref() == Some(name))
+            }
+            Scope::Cluster => self.clusters.values().any(|each| each.resource.parameter_group.as_deref() == Some(name)),
         }
     }
 }
 
-fn create(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answer {
+fn create(rds: &Rds, operation: &str, query: &Query, scope: Scope) -> Answer {
     let parameter = format!("{}Name", scope.element());
-    let name = identifier::checked(&parameter, query.required(&parameter)?)?;
+    let name = checked(&parameter, query.required(&parameter)?)?;
     let family = query.required("DBParameterGroupFamily")?;
     let is_known = DatabaseEngine::ALL.iter().any(|engine| {
         let version = family.strip_prefix(engine.name());
@@ -165,7 +126,7 @@ fn create(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answ
         return Err(refused(format!("ParameterGroupFamily {family} is not a valid parameter group family")));
     }
     let group = ParameterGroup {
-        arn: shared.names.arn("rds", &format!("{}:{name}", scope.kind())),
+        arn: rds.context.names.arn("rds", &format!("{}:{name}", scope.kind())),
         tags: query.tags("Tags."),
         scope,
         family: family.to_owned(),
@@ -173,18 +134,18 @@ fn create(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answ
         values: BTreeMap::new(),
         name: name.clone(),
     };
-    let mut state = shared.rds.state();
+    let mut state = rds.state();
     if state.parameter_groups.contains_key(&(scope, name.clone())) {
         let message = format!("Parameter group {name} already exists");
         return Err(ApiError::new(400, "DBParameterGroupAlreadyExists", message));
     }
     state.parameter_groups.insert((scope, name), group.clone());
-    Ok(xml::response(operation, |xml| {
+    Ok(response::rds(operation, |xml| {
         xml.element(&scope.element(), |xml| view(xml, &group));
     }))
 }
 
-fn modify(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answer {
+fn modify(rds: &Rds, operation: &str, query: &Query, scope: Scope) -> Answer {
     let name = name_of(query, scope)?;
     let changes: Vec<(&str, &str)> = (1..)
         .map_while(|n| {
@@ -204,34 +165,34 @@ fn modify(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answ
             return Err(refused(format!("Invalid parameter value: {value} for: {parameter}")));
         }
     }
-    let mut state = shared.rds.state();
+    let mut state = rds.state();
     let group = state.parameter_groups.get_mut(&(scope, name.clone())).ok_or_else(|| not_found(&name))?;
     group.values.extend(changes.into_iter().map(|(parameter, value)| (parameter.to_owned(), value.to_owned())));
-    Ok(xml::response(operation, |xml| {
+    Ok(response::rds(operation, |xml| {
         xml.text(&format!("{}Name", scope.element()), name);
     }))
 }
 
-fn describe_parameters(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answer {
+fn describe_parameters(rds: &Rds, operation: &str, query: &Query, scope: Scope) -> Answer {
     let name = name_of(query, scope)?;
-    let state = shared.rds.state();
+    let state = rds.state();
     let group = state.parameter_groups.get(&(scope, name.clone())).ok_or_else(|| not_found(&name))?;
-    Ok(xml::response(operation, |xml| {
+    Ok(response::rds(operation, |xml| {
         let shown = KNOWN.iter().map(|(name, _)| {
             let value = group.values.get(*name);
             (name, value, if value.is_some() { "user" } else { "engine-default" })
         });
         let shown = shown.filter(|(.., source)| query.get("Source").is_none_or(|wanted| wanted == *source));
-        xml::list(xml, "Parameters", "Parameter", shown, |xml, (name, value, source)| {
+        xml.list("Parameters", "Parameter", shown, |xml, (name, value, source)| {
             xml.text("ParameterName", name).optional("ParameterValue", value).text("Source", source);
         });
     }))
 }
 
-fn describe_groups(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answer {
+fn describe_groups(rds: &Rds, operation: &str, query: &Query, scope: Scope) -> Answer {
     let element = scope.element();
     let wanted = query.get(&format!("{element}Name")).map(str::to_ascii_lowercase);
-    let state = shared.rds.state();
+    let state = rds.state();
     let found: Vec<_> = state
         .parameter_groups
         .values()
@@ -240,16 +201,16 @@ fn describe_groups(shared: &Shared, operation: &str, query: &Query, scope: Scope
     if let Some(wanted) = wanted.filter(|_| found.is_empty()) {
         return Err(not_found(&wanted));
     }
-    let (found, next) = page(shared, query, found)?;
-    Ok(xml::response(operation, |xml| {
-        xml::list(xml, &format!("{element}s"), &element, found, view);
+    let (found, next) = page(query, rds.context.options.databases.page_size, found)?;
+    Ok(response::rds(operation, |xml| {
+        xml.list(&format!("{element}s"), &element, found, view);
         xml.optional("Marker", next);
     }))
 }
 
-fn delete(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answer {
+fn delete(rds: &Rds, operation: &str, query: &Query, scope: Scope) -> Answer {
     let name = name_of(query, scope)?;
-    let mut state = shared.rds.state();
+    let mut state = rds.state();
     if state.is_used(scope, &name) {
         let message = format!(
             "One or more database instances are still members of this parameter group {name}, so the group cannot be deleted"
@@ -257,7 +218,7 @@ fn delete(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answ
         return Err(ApiError::new(400, "InvalidDBParameterGroupState", message));
     }
     state.parameter_groups.remove(&(scope, name.clone())).ok_or_else(|| not_found(&name))?;
-    Ok(xml::response(operation, |_| {}))
+    Ok(response::rds(operation, |_| {}))
 }
 
 fn view(xml: &mut Xml, group: &ParameterGroup) {

@@ -3,85 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::engine::DatabaseEngine;
-use super::server::{Certificate, DatabaseAccess, DatabaseServer};
-use super::{Rds, certificate_directory};
+use super::server::{DatabaseAccess, DatabaseServer};
+use super::service::Rds;
+use super::source::DatabaseSource;
+use super::state::{Snapshot, State};
+use crate::engine::DatabaseEngine;
 use crate::error::{Error, Result};
-use crate::gateway::Shared;
-use crate::recovery_point::{DatabaseFate, RecoveryPointOptions};
-
-/// What a stopped server left, to become a recovery point or to be opened again.
-#[derive(Debug, Clone)]
-pub struct DatabaseSource {
-    /// Its engine.
-    pub engine: DatabaseEngine,
-    /// The version that RDS is to tell; the usual one of the engine when absent.
-    pub engine_version: Option<String>,
-    /// The directory in which the server kept everything.
-    pub directory: PathBuf,
-    /// The name of the instance or cluster that was backed up.
-    pub name: String,
-    /// The master user.
-    pub master_user: String,
-    /// The storage that the instance had, in GiB.
-    pub allocated_storage_gib: u32,
-    /// Days for which automated backups are kept; restored instances take it over.
-    pub backup_retention_days: u32,
-    /// Whether the backup is of a cluster. Aurora's always are; of other engines, Multi-AZ clusters.
-    pub is_cluster: bool,
-}
-
-impl DatabaseSource {
-    pub(super) fn new(engine: DatabaseEngine, directory: &Path, master_user: &str) -> Self {
-        Self {
-            engine,
-            engine_version: None,
-            directory: directory.to_owned(),
-            name: "production".to_owned(),
-            master_user: master_user.to_owned(),
-            allocated_storage_gib: 20,
-            backup_retention_days: 7,
-            is_cluster: engine.is_aurora(),
-        }
-    }
-
-    /// The same as the backup of another instance or cluster.
-    #[must_use]
-    pub fn named(mut self, name: &str) -> Self {
-        name.clone_into(&mut self.name);
-        self
-    }
-
-    /// The same with another version.
-    #[must_use]
-    pub fn version(mut self, version: &str) -> Self {
-        self.engine_version = Some(version.to_owned());
-        self
-    }
-}
-
-/// A snapshot.
-#[derive(Debug, Clone)]
-pub(super) struct Snapshot {
-    pub(super) arn: String,
-    /// `awsbackup:job-…`.
-    pub(super) id: String,
-    pub(super) kind: &'static str,
-    pub(super) is_cluster: bool,
-    pub(super) engine: DatabaseEngine,
-    pub(super) engine_version: String,
-    /// Holds `data`, and what else goes with it.
-    pub(super) directory: PathBuf,
-    pub(super) source: String,
-    pub(super) master_user: String,
-    pub(super) allocated_storage_gib: u32,
-    pub(super) backup_retention_days: u32,
-    pub(super) storage_type: String,
-    pub(super) created: String,
-    pub(super) tags: BTreeMap<String, String>,
-    pub(super) kms_key_arn: Option<String>,
-    pub(super) fate: DatabaseFate,
-}
+use crate::recovery_point::RecoveryPointOptions;
+use crate::wire::ApiError;
 
 /// A snapshot as other parts of the cloud see it.
 #[derive(Debug, Clone)]
@@ -103,16 +32,10 @@ pub(crate) struct Added {
     pub(crate) size_bytes: u64,
 }
 
-impl Snapshot {
-    pub(super) fn is_awsbackup(&self) -> bool {
-        self.kind == "awsbackup"
-    }
-}
-
 /// The files of a server's directory that are its data.
 const DATA: [&str; 2] = ["data", "superuser.cnf"];
 
-/// Copies the data of one directory to another, which is created; blocks are shared where the filesystem can.
+/// Copies the data of one directory to another, which is created; blocks are rds where the filesystem can.
 pub(super) fn copy_data(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to).map_err(Error::file("create", to))?;
     let mut command = std::process::Command::new("cp");
@@ -127,12 +50,7 @@ pub(super) fn copy_data(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Makes a snapshot of AWS Backup's of what a server left.
-pub(crate) fn add(
-    shared: &Shared,
-    source: &DatabaseSource,
-    options: &RecoveryPointOptions,
-    created: &str,
-) -> Result<Added> {
+pub(crate) fn add(rds: &Rds, source: &DatabaseSource, options: &RecoveryPointOptions, created: &str) -> Result<Added> {
     let job = uuid::Uuid::new_v4();
     let id = format!("awsbackup:job-{job}");
     let (kind, of, resource_type) = match (source.is_cluster, source.engine.is_aurora()) {
@@ -140,12 +58,12 @@ pub(crate) fn add(
         (true, false) => ("cluster-snapshot", "cluster", "RDS"),
         (false, _) => ("snapshot", "db", "RDS"),
     };
-    let arn = shared.names.arn("rds", &format!("{kind}:{id}"));
-    let directory = shared.directory.join("databases/snapshots").join(job.to_string());
+    let arn = rds.context.names.arn("rds", &format!("{kind}:{id}"));
+    let directory = rds.context.directory.join("databases/snapshots").join(job.to_string());
     copy_data(&source.directory, &directory)?;
     let mut tags = options.tags.clone();
     let resource_arn =
-        options.resource_arn.clone().unwrap_or_else(|| shared.names.arn("rds", &format!("{of}:{}", source.name)));
+        options.resource_arn.clone().unwrap_or_else(|| rds.context.names.arn("rds", &format!("{of}:{}", source.name)));
     tags.insert("aws:backup:source-resource".to_owned(), resource_arn.clone());
     let snapshot = Snapshot {
         id,
@@ -166,9 +84,9 @@ pub(crate) fn add(
         arn: arn.clone(),
     };
     let size_bytes = u64::from(snapshot.allocated_storage_gib) << 30;
-    let mut state = shared.rds.state();
+    let mut state = rds.state();
     // Made with the first snapshot, under the lock: servers that start at the same time all find the same one.
-    Certificate::of(&certificate_directory(&shared.directory))?;
+    rds.make_certificate()?;
     state.snapshots.insert(arn.clone(), snapshot);
     Ok(Added { arn, resource_arn, resource_type: resource_type.to_owned(), size_bytes })
 }
@@ -204,13 +122,13 @@ pub struct ScratchDatabase {
 
 impl SnapshotView {
     /// Starts a server on a copy of the snapshot.
-    pub(crate) async fn scratch(&self, shared: &Shared) -> Result<ScratchDatabase> {
-        let directory = shared.directory.join("databases").join(format!("scratch-{}", uuid::Uuid::new_v4()));
+    pub(crate) async fn scratch(&self, rds: &Rds) -> Result<ScratchDatabase> {
+        let directory = rds.directory_of(&format!("scratch-{}", uuid::Uuid::new_v4()));
         let (from, to) = (self.directory.clone(), directory.clone());
         let copied = tokio::task::spawn_blocking(move || copy_data(&from, &to)).await;
         copied
             .map_err(|error| Error::Program { program: format!("cp of {}", self.arn), message: error.to_string() })??;
-        let certificate = Certificate::of(&certificate_directory(&shared.directory))?;
+        let certificate = rds.make_certificate()?;
         let server =
             DatabaseServer::start(self.engine, &directory, &self.master_user, &certificate, &BTreeMap::new()).await?;
         Ok(ScratchDatabase { server })
@@ -232,10 +150,27 @@ impl ScratchDatabase {
 }
 
 /// The ARN of a snapshot of this account that is given by its name or its ARN.
-pub(super) fn arn_of(shared: &Shared, name: &str, cluster: bool) -> String {
+pub(super) fn arn_of(rds: &Rds, name: &str, cluster: bool) -> String {
     if name.starts_with("arn:") {
         return name.to_owned();
     }
     let kind = if cluster { "cluster-snapshot" } else { "snapshot" };
-    shared.names.arn("rds", &format!("{kind}:{name}"))
+    rds.context.names.arn("rds", &format!("{kind}:{name}"))
+}
+
+/// A snapshot of this account by its name or its ARN.
+pub(super) fn find_snapshot<'a>(
+    rds: &Rds,
+    state: &'a State,
+    name: &str,
+    cluster: bool,
+) -> Result<&'a Snapshot, ApiError> {
+    let found = state.snapshots.get(&arn_of(rds, name, cluster));
+    found.filter(|snapshot| snapshot.is_cluster == cluster).ok_or_else(|| {
+        if cluster {
+            ApiError::new(404, "DBClusterSnapshotNotFoundFault", format!("DBClusterSnapshot {name} not found."))
+        } else {
+            ApiError::new(404, "DBSnapshotNotFound", format!("DBSnapshot {name} not found."))
+        }
+    })
 }

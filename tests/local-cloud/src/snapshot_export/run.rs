@@ -4,19 +4,18 @@ use std::sync::Arc;
 
 use super::layout::{Outcome, TableResult, write_summaries};
 use super::parquet;
+use super::service::SnapshotExports;
 use super::table::{Table, rows, tables};
 use super::task::{Status, Task};
 use crate::error::{Error, Result};
-use crate::gateway::Shared;
 use crate::rds::{DatabaseAccess, SnapshotView};
 use crate::recovery_point::ExportTaskFate;
 
 /// Rows of one Parquet file.
 const PART_ROWS: usize = 1000;
 
-pub(super) async fn run(shared: Arc<Shared>, task: Task, snapshot: SnapshotView, fate: ExportTaskFate) {
-    let exports = &shared.snapshot_exports;
-    tokio::time::sleep(shared.options.export_task / 2).await;
+pub(super) async fn run(exports: Arc<SnapshotExports>, task: Task, snapshot: SnapshotView, fate: ExportTaskFate) {
+    tokio::time::sleep(exports.context.options.export_task / 2).await;
     if !exports.advance(&task.id, &Status::Starting, Status::InProgress) {
         return;
     }
@@ -28,10 +27,10 @@ pub(super) async fn run(shared: Arc<Shared>, task: Task, snapshot: SnapshotView,
         | ExportTaskFate::FailsTable
         | ExportTaskFate::LosesObject
         | ExportTaskFate::TruncatesObject => {
-            export(&shared, &task, &snapshot, &fate).await.map_err(|error| error.to_string())
+            export(&exports, &task, &snapshot, &fate).await.map_err(|error| error.to_string())
         }
     };
-    tokio::time::sleep(shared.options.export_task / 2).await;
+    tokio::time::sleep(exports.context.options.export_task / 2).await;
     let end = match end {
         Ok(()) => Status::Complete,
         Err(cause) => Status::Failed { cause },
@@ -40,15 +39,15 @@ pub(super) async fn run(shared: Arc<Shared>, task: Task, snapshot: SnapshotView,
 }
 
 /// Exports what a snapshot holds.
-async fn export(shared: &Shared, task: &Task, snapshot: &SnapshotView, fate: &ExportTaskFate) -> Result<()> {
-    let scratch = snapshot.scratch(shared).await?;
-    let exported = export_tables(shared, task, &scratch.superuser(), snapshot, fate).await;
+async fn export(exports: &SnapshotExports, task: &Task, snapshot: &SnapshotView, fate: &ExportTaskFate) -> Result<()> {
+    let scratch = snapshot.scratch(&exports.rds).await?;
+    let exported = export_tables(exports, task, &scratch.superuser(), snapshot, fate).await;
     scratch.close().await?;
     exported
 }
 
 async fn export_tables(
-    shared: &Shared,
+    exports: &SnapshotExports,
     task: &Task,
     access: &DatabaseAccess,
     snapshot: &SnapshotView,
@@ -74,13 +73,13 @@ async fn export_tables(
                 Outcome::Failed("The table could not be read".to_owned())
             }
             (None, _) => {
-                let size = export_table(shared, task, access, snapshot, table, &mut spoil).await?;
+                let size = export_table(exports, task, access, snapshot, table, &mut spoil).await?;
                 Outcome::Complete { size_bytes: size }
             }
         };
         results.push(TableResult { table, outcome });
         let done = u32::try_from((index + 1) * 90 / found.len()).unwrap_or(90);
-        let mut state = shared.snapshot_exports.state();
+        let mut state = exports.state();
         let Some(current) = state.tasks.get_mut(&task.id) else { break };
         if current.status != Status::InProgress {
             // Canceled. What was written stays, as RDS leaves it.
@@ -91,7 +90,7 @@ async fn export_tables(
     }
     let size_bytes = results.iter().map(TableResult::size_bytes).sum();
     write_summaries(
-        &shared.s3.store,
+        &exports.store,
         &Task { size_bytes, percent: 100, status: Status::Complete, ..task.clone() },
         &results,
     )
@@ -99,7 +98,7 @@ async fn export_tables(
 
 /// Exports a table; the bytes that were written.
 async fn export_table(
-    shared: &Shared,
+    exports: &SnapshotExports,
     task: &Task,
     access: &DatabaseAccess,
     snapshot: &SnapshotView,
@@ -118,8 +117,8 @@ async fn export_table(
             Some(ExportTaskFate::TruncatesObject) => bytes.truncate(bytes.len() / 2),
             _ => {}
         }
-        shared.s3.store.write(&task.bucket, &key, &bytes)?;
+        exports.store.write(&task.bucket, &key, &bytes)?;
     }
-    shared.s3.store.write(&task.bucket, &task.key(&format!("{folder}/1/_success")), b"")?;
+    exports.store.write(&task.bucket, &task.key(&format!("{folder}/1/_success")), b"")?;
     Ok(size_bytes)
 }

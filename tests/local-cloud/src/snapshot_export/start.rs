@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
+use super::run;
+use super::service::{SnapshotExports, State};
 use super::task::{Status, Task};
-use super::{State, run};
-use crate::ec2::Query;
-use crate::gateway::{Answer, Shared};
-use crate::rds::xml;
-use crate::wire::ApiError;
+use crate::wire::{Answer, ApiError, Query, response};
 
 /// Tasks that may run at a time in an account.
 const LIMIT: usize = 5;
@@ -19,14 +17,14 @@ fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new(400, "InvalidParameterValue", message)
 }
 
-pub(super) fn start(shared: &Arc<Shared>, query: &Query, operation: &str) -> Answer {
+pub(super) fn start(exports: &Arc<SnapshotExports>, query: &Query, operation: &str) -> Answer {
     let id = query.required("ExportTaskIdentifier")?;
     let source_arn = query.required("SourceArn")?;
     let bucket = query.required("S3BucketName")?;
     let role_arn = query.required("IamRoleArn")?;
     let key_id = query.required("KmsKeyId")?;
     check_identifier(id)?;
-    check_bucket(shared, bucket)?;
+    check_bucket(exports, bucket)?;
     let prefix = query.get("S3Prefix").map(str::to_owned);
     if prefix.as_deref().is_some_and(|prefix| prefix.contains(':')) {
         return Err(invalid("The S3 prefix may not contain a colon"));
@@ -38,7 +36,7 @@ pub(super) fn start(shared: &Arc<Shared>, query: &Query, operation: &str) -> Ans
         // Nobody can grant the use of a key that AWS manages.
         return Err(ApiError::new(400, "KMSKeyNotAccessibleFault", format!("The key {key_id} cannot be used")));
     }
-    let snapshot = shared.rds.snapshot(source_arn).ok_or_else(|| no_snapshot(source_arn))?;
+    let snapshot = exports.rds.snapshot(source_arn).ok_or_else(|| no_snapshot(source_arn))?;
     let task = Task {
         id: id.to_owned(),
         source_arn: source_arn.to_owned(),
@@ -56,13 +54,13 @@ pub(super) fn start(shared: &Arc<Shared>, query: &Query, operation: &str) -> Ans
     };
     check_export_only(&task.export_only)?;
     let fate = {
-        let mut state = shared.snapshot_exports.state();
+        let mut state = exports.state();
         check_room(&state, &task)?;
         state.tasks.insert(task.id.clone(), task.clone());
         state.fates.pop_front().unwrap_or_default()
     };
-    shared.rds.spawn(run::run(Arc::clone(shared), task.clone(), snapshot, fate));
-    Ok(xml::response(operation, |out| task.write(out)))
+    exports.rds.spawn(run::run(Arc::clone(exports), task.clone(), snapshot, fate));
+    Ok(response::rds(operation, |out| task.write(out)))
 }
 
 fn check_identifier(id: &str) -> Result<(), ApiError> {
@@ -76,8 +74,8 @@ fn check_identifier(id: &str) -> Result<(), ApiError> {
     )))
 }
 
-fn check_bucket(shared: &Shared, bucket: &str) -> Result<(), ApiError> {
-    if shared.s3.store.owner(bucket).is_some_and(|owner| owner == shared.names.account_id) {
+fn check_bucket(exports: &SnapshotExports, bucket: &str) -> Result<(), ApiError> {
+    if exports.store.owner(bucket).is_some_and(|owner| owner == exports.context.names.account_id) {
         return Ok(());
     }
     let message =

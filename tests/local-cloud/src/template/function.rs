@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Programs;
 use super::intrinsic::Scope;
+use super::programs::Programs;
 use super::resource::{Kind, Resource};
 use crate::error::Result;
 use crate::lambda::function_name;

@@ -1,9 +1,8 @@
 //! Intrinsic functions and pseudo parameters.
 
-use std::fmt;
-
 use serde_json::{Map, Value};
 
+use super::problem::Problem;
 use super::resource::Catalog;
 use crate::options::Names;
 
@@ -14,25 +13,6 @@ pub(super) struct Scope<'a> {
     pub(super) names: &'a Names,
     pub(super) zones: &'a [String],
     pub(super) catalog: &'a Catalog<'a>,
-}
-
-/// What is wrong, and where in a resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
-    place: String,
-    message: String,
-}
-
-impl Problem {
-    pub(super) fn new(place: &str, message: impl Into<String>) -> Self {
-        Self { place: place.to_owned(), message: message.into() }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)
-    }
 }
 
 /// `None` is `AWS::NoValue`: the property, or the item, is not there.

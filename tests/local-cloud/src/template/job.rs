@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::Programs;
 use super::intrinsic::Scope;
+use super::programs::Programs;
 use super::resource::{Kind, Resource};
 use crate::error::Result;
 use crate::stack::{JobDefinitionSpec, QueueSpec, Stack};

@@ -7,6 +7,9 @@ mod event;
 mod function;
 mod intrinsic;
 mod job;
+mod problem;
+mod programs;
+mod resolve;
 mod resource;
 mod workflow;
 
@@ -14,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use self::intrinsic::{Problem, Scope};
+use self::intrinsic::Scope;
+pub use self::programs::Programs;
 use self::resource::{Catalog, Kind};
 use crate::error::{Error, Result};
 use crate::options::Options;
@@ -26,15 +30,6 @@ pub struct Template {
     document: Value,
     /// Where it lies: paths of assets start here.
     directory: PathBuf,
-}
-
-/// What stands in the place of the code and the images that a template names.
-#[derive(Debug, Clone)]
-pub struct Programs {
-    /// The directory of the functions' programs, each called as its construct.
-    pub functions: PathBuf,
-    /// The program of the jobs' image, with its first arguments.
-    pub entrypoint: Vec<PathBuf>,
 }
 
 impl Template {
@@ -67,12 +62,6 @@ impl Template {
         event::add(&scope, &mut stack)?;
         Ok(stack)
     }
-}
-
-/// Puts a resource's name to what went wrong in it.
-fn in_resource(resource: &resource::Resource<'_>) -> impl Fn(Problem) -> Error {
-    let resource = format!("{} ({})", resource.id, resource.path);
-    move |problem| Error::Template { resource: resource.clone(), message: problem.to_string() }
 }
 
 #[cfg(test)]

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::in_resource;
-use super::intrinsic::{Problem, Scope};
+use super::problem::Problem;
 use crate::error::{Error, Result};
 use crate::options::Names;
 
 /// Types that need nothing here: permissions, keys, logs, the network below the jobs, what people look at.
-const UNNEEDED: [&str; 43] = [
+pub(super) const UNNEEDED: [&str; 43] = [
     "AWS::Athena::NamedQuery",
     "AWS::Athena::WorkGroup",
     "AWS::CDK::Metadata",
@@ -72,7 +71,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Bucket,
         Self::ComputeEnvironment,
         Self::EventInvokeConfig,
@@ -85,7 +84,7 @@ impl Kind {
         Self::Topic,
     ];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Bucket => "AWS::S3::Bucket",
             Self::ComputeEnvironment => "AWS::Batch::ComputeEnvironment",
@@ -102,7 +101,7 @@ impl Kind {
 }
 
 /// The properties by which resources are given a name.
-const NAME_PROPERTIES: [(&str, &str); 9] = [
+pub(super) const NAME_PROPERTIES: [(&str, &str); 9] = [
     ("AWS::Batch::ComputeEnvironment", "ComputeEnvironmentName"),
     ("AWS::Batch::JobDefinition", "JobDefinitionName"),
     ("AWS::Batch::JobQueue", "JobQueueName"),
@@ -133,7 +132,7 @@ pub(super) struct Resource<'a> {
 pub(super) struct Catalog<'a> {
     resources: BTreeMap<&'a str, Resource<'a>>,
     /// Logical ids in the order of the template.
-    order: Vec<&'a str>,
+    pub(super) order: Vec<&'a str>,
 }
 
 impl<'a> Catalog<'a> {
@@ -165,44 +164,6 @@ impl<'a> Catalog<'a> {
     pub(super) fn stack_name(&self) -> &str {
         let first = self.resources.values().find_map(|resource| Some(resource.path.split_once('/')?.0));
         first.unwrap_or("stack")
-    }
-
-    /// Refuses a type that is neither played nor known to be unneeded: what depends on it would not run as deployed.
-    pub(super) fn refuse_unknown(&self, scope: &Scope<'_>) -> Result<()> {
-        let known = |kind: &str| UNNEEDED.contains(&kind) || Kind::ALL.iter().any(|each| each.name() == kind);
-        for resource in self.made(scope)? {
-            if !known(resource.kind) {
-                let message = format!("{} is neither played here nor listed as unneeded", resource.kind);
-                return Err(in_resource(resource)(Problem::new("Type", message)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The resources of a kind that are made, by the path of their constructs.
-    pub(super) fn of(&self, scope: &Scope<'_>, kind: Kind) -> Result<Vec<&Resource<'a>>> {
-        let found: Vec<_> = self.made(scope)?.into_iter().filter(|resource| resource.kind == kind.name()).collect();
-        for (index, resource) in found.iter().enumerate() {
-            let named = NAME_PROPERTIES.iter().any(|(named, _)| *named == resource.kind);
-            if named && found[..index].iter().any(|other| other.name == resource.name) {
-                let message = format!("another {} is called {} too", resource.kind, resource.name);
-                return Err(in_resource(resource)(Problem::new("Metadata", message)));
-            }
-        }
-        Ok(found)
-    }
-
-    /// The resources whose condition holds.
-    fn made(&self, scope: &Scope<'_>) -> Result<Vec<&Resource<'a>>> {
-        let mut made = Vec::new();
-        for resource in self.order.iter().filter_map(|id| self.find(id)) {
-            let condition = resource.document.get("Condition").and_then(Value::as_str);
-            let holds = condition.map_or(Ok(true), |name| scope.named_condition(name, "Condition"));
-            if holds.map_err(in_resource(resource))? {
-                made.push(resource);
-            }
-        }
-        Ok(made)
     }
 }
 
@@ -283,19 +244,8 @@ impl Resource<'_> {
         &self.document["Properties"][name]
     }
 
-    /// A property, resolved; null when it is not there.
-    pub(super) fn resolved(&self, scope: &Scope<'_>, name: &str) -> Result<Value> {
-        let value = scope.value(self.property(name), name).map_err(in_resource(self))?;
-        Ok(value.unwrap_or_default())
-    }
-
-    /// A property that must be text.
-    pub(super) fn text(&self, scope: &Scope<'_>, name: &str) -> Result<String> {
-        scope.text(self.property(name), name).map_err(in_resource(self))
-    }
-
     /// An error in a property.
     pub(super) fn wrong(&self, place: &str, message: impl Into<String>) -> Error {
-        in_resource(self)(Problem::new(place, message))
+        Problem::new(place, message).of(self.id, self.path)
     }
 }

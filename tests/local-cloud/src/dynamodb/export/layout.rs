@@ -8,33 +8,11 @@ use libdeflater::{CompressionLvl, Compressor};
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 
-use super::{Export, ion};
+use super::ion;
+use crate::dynamodb::description::{Export, Format};
 use crate::error::{Error, Result};
 use crate::recovery_point::TableExportFate;
 use crate::s3::Store;
-
-/// The format of the data files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    Json,
-    Ion,
-}
-
-impl Format {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Json => "DYNAMODB_JSON",
-            Self::Ion => "ION",
-        }
-    }
-
-    fn extension(self) -> &'static str {
-        match self {
-            Self::Json => "json.gz",
-            Self::Ion => "ion.gz",
-        }
-    }
-}
 
 /// Data files of an export: DynamoDB writes one for each partition, also for an empty one.
 const PARTITIONS: usize = 4;

@@ -7,97 +7,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use self::layout::{Format, Layout};
-use super::table::Now;
-use super::{ask, continuous, epoch_seconds, required, table_name};
-use crate::gateway::Shared;
+use self::layout::Layout;
+use super::continuous;
+use super::description::{Export, Format, Status};
+use super::request::{epoch_seconds, required, table_name};
+use super::service::{Dynamodb, Now, ask};
 use crate::recovery_point::TableExportFate;
 use crate::wire::ApiError;
 
-/// An export.
-#[derive(Debug, Clone)]
-pub(super) struct Export {
-    arn: String,
-    id: String,
-    table_arn: String,
-    table_id: String,
-    status: Status,
-    started: jiff::Timestamp,
-    ended: Option<jiff::Timestamp>,
-    /// The time whose items it has, in seconds of the epoch.
-    time_of_items: f64,
-    client_token: String,
-    bucket: String,
-    bucket_owner: Option<String>,
-    prefix: Option<String>,
-    sse_algorithm: String,
-    sse_key: Option<String>,
-    format: Format,
-    /// Items and bytes, once it is completed.
-    counts: Option<(u64, u64)>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Status {
-    InProgress,
-    Completed,
-    Failed { code: String, message: String },
-}
-
-impl Status {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::InProgress => "IN_PROGRESS",
-            Self::Completed => "COMPLETED",
-            Self::Failed { .. } => "FAILED",
-        }
-    }
-}
-
-impl Export {
-    /// The `ExportDescription`.
-    fn view(&self) -> Value {
-        let mut view = json!({
-            "ExportArn": self.arn, "ExportStatus": self.status.name(), "StartTime": epoch_seconds(self.started),
-            "TableArn": self.table_arn, "TableId": self.table_id, "ExportTime": self.time_of_items,
-            "ClientToken": self.client_token, "S3Bucket": self.bucket, "S3SseAlgorithm": self.sse_algorithm,
-            "ExportFormat": self.format.name(), "ExportType": "FULL_EXPORT",
-        });
-        let mut set = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                view[name] = value;
-            }
-        };
-        set("EndTime", self.ended.map(|time| json!(epoch_seconds(time))));
-        set("S3BucketOwner", self.bucket_owner.clone().map(Value::from));
-        set("S3Prefix", self.prefix.clone().map(Value::from));
-        set("S3SseKmsKeyId", self.sse_key.clone().map(Value::from));
-        match &self.status {
-            Status::InProgress => {}
-            Status::Completed => {
-                set("ExportManifest", Some(json!(self.key("manifest-summary.json"))));
-                set("ItemCount", self.counts.map(|(items, _)| json!(items)));
-                set("BilledSizeBytes", self.counts.map(|(_, bytes)| json!(bytes)));
-            }
-            Status::Failed { code, message } => {
-                set("FailureCode", Some(json!(code)));
-                set("FailureMessage", Some(json!(message)));
-            }
-        }
-        view
-    }
-
-    /// The key of one of its objects.
-    fn key(&self, name: &str) -> String {
-        let below = format!("AWSDynamoDB/{}/{name}", self.id);
-        match self.prefix.as_deref() {
-            None | Some("") => below,
-            Some(prefix) => format!("{prefix}/{below}"),
-        }
-    }
-}
-
-impl crate::dynamodb::Dynamodb {
+impl Dynamodb {
     /// Exports that have not ended, by ARN.
     pub(crate) fn unfinished_exports(&self) -> Vec<String> {
         let state = self.state();
@@ -106,14 +24,14 @@ impl crate::dynamodb::Dynamodb {
     }
 }
 
-pub(super) async fn start(shared: &Arc<Shared>, body: &Value) -> Result<Value, ApiError> {
+pub(super) async fn start(dynamodb: &Arc<Dynamodb>, body: &Value) -> Result<Value, ApiError> {
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let table_arn = required(body, "TableArn")?.to_owned();
     let bucket = required(body, "S3Bucket")?.to_owned();
     let identity = identity(body);
     let client_token = text("ClientToken").unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     {
-        let state = shared.dynamodb.state();
+        let state = dynamodb.state();
         match state.tokens.get(&client_token) {
             Some((same, arn)) if *same == identity => {
                 let export = state.exports.get(arn).map(Export::view);
@@ -128,12 +46,12 @@ pub(super) async fn start(shared: &Arc<Shared>, body: &Value) -> Result<Value, A
     }
     let table = table_name(&table_arn).to_owned();
     let missing = || ApiError::new(400, "TableNotFoundException", format!("Table not found: {table}"));
-    if shared.dynamodb.now(&table) != Now::Active {
+    if dynamodb.now(&table) != Now::Active {
         return Err(missing());
     }
-    let described = ask(shared, "DescribeTable", &json!({"TableName": table})).await.map_err(|_| missing())?;
+    let described = ask(dynamodb, "DescribeTable", &json!({"TableName": table})).await.map_err(|_| missing())?;
     let now = jiff::Timestamp::now();
-    let earliest = continuous::earliest(shared, &table).await?;
+    let earliest = continuous::earliest(dynamodb, &table).await?;
     let export_time = body.get("ExportTime").and_then(Value::as_f64).unwrap_or_else(|| epoch_seconds(now));
     if export_time < earliest || export_time > epoch_seconds(now) {
         let message = "The specified ExportTime is outside of the point in time recovery window";
@@ -150,7 +68,7 @@ pub(super) async fn start(shared: &Arc<Shared>, body: &Value) -> Result<Value, A
             return Err(invalid(format!("Value '{other}' at 'exportFormat' is not one of [DYNAMODB_JSON, ION]")));
         }
     };
-    let items = items(shared, &table).await?;
+    let items = items(dynamodb, &table).await?;
     let digits = uuid::Uuid::new_v4().simple().to_string();
     let id = format!("{:014}-{}", now.as_millisecond(), &digits[..8]);
     let arn = format!("{table_arn}/export/{id}");
@@ -175,7 +93,7 @@ pub(super) async fn start(shared: &Arc<Shared>, body: &Value) -> Result<Value, A
     };
     let view = export.view();
     let fate = {
-        let mut state = shared.dynamodb.state();
+        let mut state = dynamodb.state();
         // Of two requests that come at once, the second finds the first's.
         if let Some((same, arn)) = state.tokens.get(&client_token)
             && *same == identity
@@ -186,7 +104,7 @@ pub(super) async fn start(shared: &Arc<Shared>, body: &Value) -> Result<Value, A
         state.exports.insert(arn, export.clone());
         state.fates.pop_front().unwrap_or_default()
     };
-    tokio::spawn(run(Arc::clone(shared), export, items, fate));
+    tokio::spawn(run(Arc::clone(dynamodb), export, items, fate));
     Ok(json!({"ExportDescription": view}))
 }
 
@@ -200,11 +118,11 @@ fn identity(body: &Value) -> String {
 }
 
 /// All items of a table, as they are now.
-async fn items(shared: &Shared, table: &str) -> Result<Vec<Value>, ApiError> {
+async fn items(dynamodb: &Dynamodb, table: &str) -> Result<Vec<Value>, ApiError> {
     let mut input = json!({"TableName": table, "ConsistentRead": true});
     let mut items = Vec::new();
     loop {
-        let mut page = ask(shared, "Scan", &input).await?;
+        let mut page = ask(dynamodb, "Scan", &input).await?;
         if let Some(found) = page["Items"].as_array_mut() {
             items.append(found);
         }
@@ -215,9 +133,9 @@ async fn items(shared: &Shared, table: &str) -> Result<Vec<Value>, ApiError> {
     }
 }
 
-async fn run(shared: Arc<Shared>, mut export: Export, items: Vec<Value>, fate: TableExportFate) {
-    let began = shared.s3.store.write(&export.bucket, &export.key("_started"), b"").map(drop);
-    tokio::time::sleep(shared.options.table_export).await;
+async fn run(dynamodb: Arc<Dynamodb>, mut export: Export, items: Vec<Value>, fate: TableExportFate) {
+    let began = dynamodb.store.write(&export.bucket, &export.key("_started"), b"").map(drop);
+    tokio::time::sleep(dynamodb.context.options.table_export).await;
     let failure = match &fate {
         TableExportFate::Stuck => return,
         TableExportFate::Failed { code, message } => Some((code.clone(), message.clone())),
@@ -225,13 +143,13 @@ async fn run(shared: Arc<Shared>, mut export: Export, items: Vec<Value>, fate: T
         | TableExportFate::LosesDataFile
         | TableExportFate::CorruptsDataFile
         | TableExportFate::LosesItem
-        | TableExportFate::MiscountsItems => refusal(&shared, &export),
+        | TableExportFate::MiscountsItems => refusal(&dynamodb, &export),
     };
     export.ended = Some(jiff::Timestamp::now());
     export.status = match (failure, began) {
         (Some((code, message)), _) => Status::Failed { code, message },
         (None, Err(error)) => Status::Failed { code: "S3InternalError".to_owned(), message: error.to_string() },
-        (None, Ok(())) => match Layout::new(&export, &items, &fate).and_then(|layout| layout.write(&shared.s3.store)) {
+        (None, Ok(())) => match Layout::new(&export, &items, &fate).and_then(|layout| layout.write(&dynamodb.store)) {
             Ok(counts) => {
                 export.counts = Some(counts);
                 Status::Completed
@@ -239,14 +157,14 @@ async fn run(shared: Arc<Shared>, mut export: Export, items: Vec<Value>, fate: T
             Err(error) => Status::Failed { code: "UNKNOWN".to_owned(), message: error.to_string() },
         },
     };
-    shared.dynamodb.state().exports.insert(export.arn.clone(), export);
+    dynamodb.state().exports.insert(export.arn.clone(), export);
 }
 
 /// Why the bucket cannot be written to.
-fn refusal(shared: &Shared, export: &Export) -> Option<(String, String)> {
+fn refusal(dynamodb: &Dynamodb, export: &Export) -> Option<(String, String)> {
     let refused = |code: &str, message: &str| Some((code.to_owned(), message.to_owned()));
-    let owner = shared.s3.store.owner(&export.bucket);
-    let expected = export.bucket_owner.as_ref().unwrap_or(&shared.names.account_id);
+    let owner = dynamodb.store.owner(&export.bucket);
+    let expected = export.bucket_owner.as_ref().unwrap_or(&dynamodb.context.names.account_id);
     match owner {
         None => refused("S3NoSuchBucket", "The specified bucket does not exist"),
         Some(owner) if owner != *expected => refused("S3AccessDenied", "Access Denied"),
@@ -254,21 +172,21 @@ fn refusal(shared: &Shared, export: &Export) -> Option<(String, String)> {
     }
 }
 
-pub(super) fn describe(shared: &Shared, body: &Value) -> Result<Value, ApiError> {
+pub(super) fn describe(dynamodb: &Dynamodb, body: &Value) -> Result<Value, ApiError> {
     let arn = required(body, "ExportArn")?;
-    let state = shared.dynamodb.state();
+    let state = dynamodb.state();
     let export = state.exports.get(arn);
     let missing = || ApiError::new(400, "ExportNotFoundException", format!("Export not found: {arn}"));
     Ok(json!({"ExportDescription": export.ok_or_else(missing)?.view()}))
 }
 
-pub(super) fn list(shared: &Shared, body: &Value) -> Value {
+pub(super) fn list(dynamodb: &Dynamodb, body: &Value) -> Value {
     let number = |value: &Value| value.as_str().and_then(|text| text.parse::<usize>().ok());
     let start = body.get("NextToken").and_then(number).unwrap_or(0);
     let most = body.get("MaxResults").and_then(Value::as_u64).unwrap_or(25);
     let most = usize::try_from(most).unwrap_or(25);
     let of = body.get("TableArn").and_then(Value::as_str);
-    let state = shared.dynamodb.state();
+    let state = dynamodb.state();
     let all: Vec<&Export> =
         state.exports.values().filter(|export| of.is_none_or(|table| export.table_arn == table)).collect();
     let view = |export: &&Export| json!({"ExportArn": export.arn, "ExportStatus": export.status.name(), "ExportType": "FULL_EXPORT"});

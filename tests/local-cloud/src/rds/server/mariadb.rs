@@ -1,8 +1,6 @@
 //! MariaDB as RDS sets it up: whose master has neither SUPER nor FILE nor SHUTDOWN.
 
-use std::io::Write as _;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,8 +9,10 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::access::{DatabaseAccess, Password, Way};
-use super::{Certificate, run};
-use crate::error::{Error, Result};
+use super::option_file;
+use super::tls::Certificate;
+use super::tool::run;
+use crate::error::Result;
 use crate::process::{guarded_server, unprivileged};
 
 /// The superuser, which RDS keeps for itself.
@@ -36,7 +36,7 @@ fn server_program() -> PathBuf {
 }
 
 /// The file with the superuser's password; it goes with the data.
-pub(super) fn option_file(directory: &Path) -> PathBuf {
+pub(super) fn superuser_file(directory: &Path) -> PathBuf {
     directory.join("superuser.cnf")
 }
 
@@ -70,21 +70,38 @@ pub(super) async fn furnish(
         INSERT INTO mysql.rds_heartbeat2 VALUES (1, 1700000000000);
         DROP USER root@localhost;"
     );
-    let path = option_file(directory);
-    let text = format!("[client]\npassword={own}\n");
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(Error::file("write", &path))?;
-    // The first connection is root's, who has no password and is gone with the last statement.
-    let root = DatabaseAccess {
+    option_file::write(&superuser_file(directory), &format!("password={own}"))?;
+    // Its root is gone with the last statement.
+    root(superuser).sql("", &sql).await.map(drop)
+}
+
+/// The account of a plain server.
+pub(super) async fn furnish_plain(directory: &Path, superuser: &DatabaseAccess, password: &Password) -> Result<()> {
+    let name = quoted(superuser.user());
+    let (option, password) = (option_file::password_line(&password.0), quoted(&password.0));
+    let statements = ["localhost", "'%'"].map(|host| {
+        format!(
+            "CREATE USER IF NOT EXISTS {name}@{host};
+            ALTER USER {name}@{host} IDENTIFIED BY {password};
+            GRANT ALL ON *.* TO {name}@{host} WITH GRANT OPTION;"
+        )
+    });
+    // Where names are not resolved, root comes in from these addresses, too, and without a password.
+    let addresses = "DROP USER IF EXISTS root@'127.0.0.1', root@'::1';";
+    option_file::write(&superuser_file(directory), &option)?;
+    root(superuser).sql("", &format!("{}{addresses}", statements.concat())).await.map(drop)
+}
+
+/// The first account of a new server, which has no password.
+fn root(superuser: &DatabaseAccess) -> DatabaseAccess {
+    DatabaseAccess {
         user: "root".to_owned(),
         way: match &superuser.way {
             Way::Socket { directory, .. } => Way::Socket { directory: directory.clone(), option_file: None },
             Way::Tcp { .. } => superuser.way.clone(),
         },
         ..superuser.clone()
-    };
-    root.sql("", &sql).await.map(drop)
+    }
 }
 
 /// The statement that gives the master a new password.
