@@ -1,10 +1,10 @@
 //! A row of the index.
 
-use crate::ArtifactSummary;
 use crate::codec::Compression;
 use crate::content::ContentHashes;
 use crate::digest::Sha256;
 use crate::entry::{DeviceNumber, Entry, EntryKind, Timestamp};
+use crate::summary::ArtifactSummary;
 
 /// Version of the schema below.
 pub const FORMAT_VERSION: u32 = 1;

@@ -11,7 +11,7 @@ use crate::index::row::{IndexRow, Location};
 use crate::member::StreamSummary;
 use crate::member::read::{DecodedMember, MemberReader};
 use crate::pax::{BLOCK_BYTES, decode, padding};
-use crate::write::ArtifactSummary;
+use crate::summary::ArtifactSummary;
 
 /// Reads an archive forward. Needs no index.
 pub struct ArchiveReader {

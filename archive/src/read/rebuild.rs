@@ -8,7 +8,8 @@ use crate::error::Result;
 use crate::index::row::{ArtifactKind, IndexRow};
 use crate::index::writer::IndexWriter;
 use crate::member::read::{DecodedMember, MemberReader};
-use crate::write::{ArchiveOptions, ArtifactSummary};
+use crate::summary::ArtifactSummary;
+use crate::write::ArchiveOptions;
 
 /// Reads an artifact to its end and writes its index. With the options with which the artifact was written, the index is the same, byte for byte.
 pub fn rebuild_index(

@@ -13,7 +13,8 @@ use crate::digest::{Crc64Nvme, Sha256};
 use crate::error::Error;
 use crate::index::reader::IndexReader;
 use crate::index::row::{ArtifactKind, IndexMetadata, IndexRow};
-use crate::write::{ArchiveOptions, ArtifactSummary};
+use crate::summary::ArtifactSummary;
+use crate::write::ArchiveOptions;
 
 /// What an artifact must be, from its manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
+use super::ArchiveOptions;
 use super::indexing::{IndexingSink, RowSource};
-use super::{ArchiveOptions, ArtifactSummary};
 use crate::error::Result;
 use crate::index::row::ArtifactKind;
 use crate::member::MemberSink;
 use crate::member::write::MemberWriter;
+use crate::summary::ArtifactSummary;
 
 /// Writes the image of a block device in members, and its index: a row for each member-sized block, with its hash and whether it is all zeros.
 pub struct ImageWriter {

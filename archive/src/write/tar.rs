@@ -2,8 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 
+use super::ArchiveOptions;
 use super::indexing::{IndexingSink, RowSource, SharedLocator};
-use super::{ArchiveOptions, ArtifactSummary};
 use crate::content::ContentHasher;
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Error, Result};
@@ -11,6 +11,7 @@ use crate::index::row::{ArtifactKind, IndexRow, Location};
 use crate::member::MemberSink;
 use crate::member::write::MemberWriter;
 use crate::pax::{BLOCK_BYTES, encode, padding};
+use crate::summary::ArtifactSummary;
 
 const READ_BYTES: usize = 256 << 10;
 

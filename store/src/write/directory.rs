@@ -11,7 +11,8 @@ use domain::part::PartPlan;
 use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt as _;
 
-use super::sink::{Existing, ObjectSink, Put, Stored};
+use super::sink::{Existing, ObjectSink, Put};
+use super::stored::Stored;
 use super::upload::{Pending, Upload};
 
 /// A directory that is made if need be.

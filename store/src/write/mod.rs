@@ -10,6 +10,7 @@ mod part;
 mod pipe;
 mod s3;
 mod sink;
+mod stored;
 mod transfer;
 mod upload;
 
@@ -17,6 +18,7 @@ pub use directory::DirectorySink;
 pub use part::{PARTS_MEMORY_BYTES, in_flight};
 pub use pipe::{CHANNEL_BYTES, Finished, Members, StreamReader, StreamWriter, channel};
 pub use s3::S3Sink;
-pub use sink::{Existing, ObjectSink, Put, Stored};
+pub use sink::{Existing, ObjectSink, Put};
+pub use stored::Stored;
 pub use transfer::transfer;
 pub use upload::Upload;

@@ -21,7 +21,7 @@ use domain::part::PartPlan;
 use tokio::task::JoinSet;
 
 use super::part::{Part, PartBuffer, in_flight};
-use super::sink::Stored;
+use super::stored::Stored;
 use super::upload::Pending;
 
 /// How often a part is sent that S3 received damaged. Other failures are the SDK's to retry.

@@ -7,7 +7,7 @@ use archive::{BoxError, Member, MemberSink};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::sink::Stored;
+use super::stored::Stored;
 
 /// The longest message through the pipe. Members are not copied: a message is a piece of one.
 const CHUNK_BYTES: usize = 512 << 10;

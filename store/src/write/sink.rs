@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 
-use archive::Crc64Nvme;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::failure::Result;
@@ -26,15 +25,6 @@ pub enum Put {
     Written,
     /// Another object of that name, with other content, was there and stayed.
     AlreadyThere,
-}
-
-/// An object by its size and checksum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stored {
-    /// Its size.
-    pub bytes: u64,
-    /// Its checksum.
-    pub crc64nvme: Crc64Nvme,
 }
 
 /// A place that holds objects: a bucket, a directory, and in tests one that fails.

@@ -5,7 +5,8 @@ use domain::part::PartPlan;
 use tokio_util::sync::CancellationToken;
 
 use super::pipe::{Finished, StreamReader, StreamWriter, channel};
-use super::sink::{ObjectSink, Stored};
+use super::sink::ObjectSink;
+use super::stored::Stored;
 use super::upload::Upload;
 
 /// Uploads what `produce` writes, and completes the object only when `produce` returned its proof.

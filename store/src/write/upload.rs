@@ -5,7 +5,7 @@ use bytes::Bytes;
 use domain::failure::{Error, Kind, Result};
 
 use super::pipe::Finished;
-use super::sink::Stored;
+use super::stored::Stored;
 
 /// What a place does for an object that is on its way there.
 #[async_trait]
