@@ -20,11 +20,16 @@ const RESERVED: &str = "aws:";
 /// A resource takes fifty tags, of which ours are three and its name.
 pub const MOST_OF_USER: usize = 46;
 
+/// The longest key.
+const MAX_KEY_CHARS: usize = 128;
+/// The longest value.
+pub const MAX_VALUE_CHARS: usize = 256;
+
 /// Why a key or value cannot be an operator's tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTag {
     /// EC2's limits.
-    #[error("a key has 1 to 128 characters, a value up to 256")]
+    #[error("a key has 1 to {MAX_KEY_CHARS} characters, a value up to {MAX_VALUE_CHARS}")]
     Length,
     /// AWS's own.
     #[error("keys that begin with {RESERVED} belong to AWS")]
@@ -40,7 +45,7 @@ pub fn check_key(key: &str) -> Result<(), InvalidTag> {
     match key.chars().count() {
         _ if lower.starts_with(RESERVED) => Err(InvalidTag::Reserved),
         _ if lower.starts_with(OURS) => Err(InvalidTag::Ours),
-        1..=128 => Ok(()),
+        1..=MAX_KEY_CHARS => Ok(()),
         _ => Err(InvalidTag::Length),
     }
 }
@@ -48,5 +53,5 @@ pub fn check_key(key: &str) -> Result<(), InvalidTag> {
 /// Whether an operator may put this tag on a resource.
 pub fn check(key: &str, value: &str) -> Result<(), InvalidTag> {
     check_key(key)?;
-    if value.chars().count() > 256 { Err(InvalidTag::Length) } else { Ok(()) }
+    if value.chars().count() > MAX_VALUE_CHARS { Err(InvalidTag::Length) } else { Ok(()) }
 }
