@@ -13,6 +13,7 @@
 use crate::arn::RecoveryPointArn;
 use crate::digest::hex_prefix;
 use crate::id::{AccountId, ExecutionArn, ExportId};
+use crate::limit::TAG_VALUE_CHARACTERS;
 
 /// What all names begin with.
 pub const PREFIX: &str = "exp-";
@@ -82,9 +83,11 @@ pub fn client_token(export_id: &ExportId, execution: &ExecutionArn, unit_key: &s
     format!("backup-export-{}", hex_prefix(seed.as_bytes(), 20))
 }
 
-/// The value of the tag `Name` on what is made for a unit.
+/// The value of the tag `Name` on what is made for a unit. A tag takes 256 characters, of which a table's name alone may
+/// have 255.
 pub fn title(export_id: &ExportId, unit_key: &str) -> String {
-    format!("{export_id} {unit_key}")
+    let most = usize::try_from(TAG_VALUE_CHARACTERS.most).unwrap_or(usize::MAX);
+    format!("{export_id} {unit_key}").chars().take(most).collect()
 }
 
 /// The execution that the reconciler starts for an export in a period of time. Step Functions takes 80 characters, and
@@ -229,6 +232,16 @@ mod tests {
         assert_eq!(arn, format!("arn:aws:dynamodb:us-east-1:123456789012:table/{table}"));
         assert!(client_token(&export_id(&snapshot(), 0), &execution(), &"key".repeat(99), "us-east-1a").len() <= 64);
         assert!(reconciling_execution(&export_id(&snapshot(), 0), u64::MAX).len() <= 80);
+    }
+
+    #[test]
+    fn the_longest_name_of_a_table_still_makes_a_tag() {
+        let id = export_id(&snapshot(), 0);
+        for table in ["orders".to_owned(), "t".repeat(255)] {
+            let title = title(&id, &table);
+            assert_eq!(crate::tag::check("Name", &title), Ok(()), "{title}");
+            assert!(title.starts_with(id.as_str()));
+        }
     }
 
     proptest! {
