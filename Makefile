@@ -28,7 +28,7 @@ node_modules/.package-lock.json: package-lock.json
 build: ## Build everything (the first time: about 8 minutes on two cores, most of it the AWS SDK)
 	cargo build --locked --workspace --all-targets
 
-lint: ## rustfmt, clippy, rustdoc, tsc, eslint
+lint: ## rustfmt, clippy, rustdoc, tsc, eslint, prettier
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --quiet
