@@ -1,5 +1,5 @@
-//! What end-to-end tests of databases begin with: a server that is set up as RDS does it, filled with all that a dump can lose, and its
-//! recovery point; and the comparison with what comes back by the documented commands.
+//! What end-to-end tests of databases begin with: a server that is set up as RDS does it, filled with all that a dump
+//! can lose, and its recovery point; and the comparison with what comes back by the documented commands.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,15 +7,12 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use domain::manifest::{Artifact, DumpContent, Manifest};
 use local_cloud::{DatabaseAccess, DatabaseEngine, DatabaseServer, DatabaseSource, RecoveryPointOptions};
+use support::compare::assert_same_lines;
+use support::database::{MARIADB, POSTGRES, documented};
+use support::run;
 
 use crate::stack::VAULT;
 use crate::{Settings, System};
-
-/// All that is odd about a PostgreSQL and about a MariaDB, as the worker's own tests fill them.
-const POSTGRES: &str = include_str!("../../../batch-worker/tests/server/postgres.sql");
-const MARIADB: &str = include_str!("../../../batch-worker/tests/server/mariadb.sql");
-/// How exports are restored.
-const DOCUMENTED: &str = include_str!("../../../docs/databases.md");
 
 /// The system, and a recovery point of a database.
 #[derive(Debug)]
@@ -132,30 +129,14 @@ impl DatabaseScene {
     }
 }
 
-/// The commands of the documentation below a heading.
-fn documented(heading: &str) -> Result<&'static str> {
-    let title = format!("### {heading}\n");
-    let (_, section) =
-        DOCUMENTED.split_once(&title).with_context(|| format!("docs/databases.md has no {heading:?}"))?;
-    let (_, block) = section.split_once("```sh\n").with_context(|| format!("{heading:?} has no commands"))?;
-    Ok(block.split_once("```").with_context(|| format!("the commands of {heading:?} do not end"))?.0)
-}
-
 /// Runs documented commands against a server, with these variables.
 fn shell(server: &DatabaseAccess, heading: &str, variables: &[(&str, &Path)]) -> Result<()> {
     let mut command = server.command("bash", "postgres");
-    command.args(["-euo", "pipefail", "-c", documented(heading)?]);
+    command.args(["-euo", "pipefail", "-c", &documented(heading)?]);
     for (name, value) in variables {
         command.env(name, value);
     }
-    output(command).map(drop).with_context(|| format!("restore as {heading:?} says"))
-}
-
-fn output(mut command: Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("run {command:?}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{}: {said}", output.status);
-    String::from_utf8(output.stdout).context("the output is no text")
+    run(&mut command).map(drop).with_context(|| format!("restore as {heading:?} says"))
 }
 
 fn restore_postgres(manifest: &Manifest, files: &Path, server: &DatabaseAccess) -> Result<()> {
@@ -180,7 +161,7 @@ fn compare_postgres(old: &DatabaseAccess, new: &DatabaseAccess) -> Result<()> {
             "-XAtc",
             "select datname from pg_database where datname not in ('template0', 'template1') order by 1",
         ]);
-        output(psql)
+        run(&mut psql)
     };
     let databases = list(old)?;
     ensure!(databases == list(new)?, "the databases differ");
@@ -189,9 +170,9 @@ fn compare_postgres(old: &DatabaseAccess, new: &DatabaseAccess) -> Result<()> {
         let dump = |server: &DatabaseAccess| {
             let mut pg_dump = server.command("pg_dump", database);
             pg_dump.args(["--create", "--no-tablespaces"]);
-            Ok::<_, anyhow::Error>(without_tokens(&output(pg_dump)?))
+            Ok::<_, anyhow::Error>(without_tokens(&run(&mut pg_dump)?))
         };
-        same(&format!("the database {database}"), &dump(old)?, &dump(new)?)?;
+        assert_same_lines(&format!("the database {database}"), &dump(old)?, &dump(new)?)?;
     }
     let roles = |server: &DatabaseAccess| {
         let mut pg_dumpall = server.command("pg_dumpall", "postgres");
@@ -200,11 +181,11 @@ fn compare_postgres(old: &DatabaseAccess, new: &DatabaseAccess) -> Result<()> {
         let grant =
             |line: &str| line.split_once(" GRANTED BY ").map_or(line.to_owned(), |(grant, _)| format!("{grant};"));
         let ours = |line: &String| !line.contains("rds") && !line.starts_with("--") && !line.is_empty();
-        let text = without_tokens(&output(pg_dumpall)?);
+        let text = without_tokens(&run(&mut pg_dumpall)?);
         let lines = text.lines().map(grant).filter(ours);
         Ok::<_, anyhow::Error>(lines.collect::<Vec<_>>().join("\n"))
     };
-    same("the roles", &roles(old)?, &roles(new)?)
+    assert_same_lines("the roles", &roles(old)?, &roles(new)?)
 }
 
 /// `pg_dump` guards its scripts by a random word.
@@ -214,17 +195,8 @@ fn without_tokens(text: &str) -> String {
 }
 
 fn restore_mariadb(manifest: &Manifest, files: &Path, server: &DatabaseAccess) -> Result<()> {
-    // An option file says where the server is and how to get in, as a person's would.
     let options = files.join("client.cnf");
-    let mut text = String::from("[client]\n");
-    for argument in server.command("mariadb", "").get_args() {
-        let argument = argument.to_string_lossy();
-        match argument.strip_prefix("--defaults-file=") {
-            Some(path) => text.insert_str(0, &std::fs::read_to_string(path)?),
-            None => text.extend([argument.trim_start_matches("--"), "\n"]),
-        }
-    }
-    std::fs::write(&options, text)?;
+    server.write_option_file(&options)?;
     // Rights on a table need the table, so the users come last.
     for (content, heading, variable) in
         [(DumpContent::Databases, "Databases", "databases"), (DumpContent::Globals, "Users", "users")]
@@ -233,8 +205,8 @@ fn restore_mariadb(manifest: &Manifest, files: &Path, server: &DatabaseAccess) -
         let artifact = manifest.artifacts.iter().find(of).with_context(|| format!("nothing holds {content:?}"))?;
         let file = files.join(&artifact.name);
         let mut command = Command::new("bash");
-        command.args(["-euo", "pipefail", "-c", documented(heading)?]).env(variable, &file).env("defaults", &options);
-        output(command).with_context(|| format!("restore as {heading:?} says"))?;
+        command.args(["-euo", "pipefail", "-c", &documented(heading)?]).env(variable, &file).env("defaults", &options);
+        run(&mut command).with_context(|| format!("restore as {heading:?} says"))?;
     }
     Ok(())
 }
@@ -249,7 +221,7 @@ fn compare_mariadb(old: &DatabaseAccess, new: &DatabaseAccess) -> Result<()> {
         mariadb.arg(format!(
             "select schema_name from information_schema.schemata where schema_name not in ({system}) order by 1"
         ));
-        output(mariadb)
+        run(&mut mariadb)
     };
     let names = databases(old)?;
     ensure!(names == databases(new)?, "the databases differ");
@@ -258,9 +230,9 @@ fn compare_mariadb(old: &DatabaseAccess, new: &DatabaseAccess) -> Result<()> {
         let mut dump = server.command("mariadb-dump", "");
         dump.args(["--routines", "--triggers", "--events", "--hex-blob", "--skip-dump-date", "--skip-extended-insert"]);
         dump.args(["--default-character-set=utf8mb4", "--databases"]).args(names.lines());
-        output(dump)
+        run(&mut dump)
     };
-    same("the databases", &dump(old)?, &dump(new)?)?;
+    assert_same_lines("the databases", &dump(old)?, &dump(new)?)?;
     let users = |server: &DatabaseAccess| {
         let mut mariadb = server.command("mariadb", "");
         mariadb.args(["--batch", "--raw", "--skip-column-names", "--default-character-set=utf8mb4", "--execute"]);
@@ -269,24 +241,9 @@ fn compare_mariadb(old: &DatabaseAccess, new: &DatabaseAccess) -> Result<()> {
         mariadb.arg(format!(
             "{shown} show grants for reader; select * from mysql.roles_mapping where role = 'reader' order by 1, 2"
         ));
-        output(mariadb)
+        run(&mut mariadb)
     };
-    same("the users", &users(old)?, &users(new)?)
-}
-
-/// The first line that differs, where one does.
-fn same(what: &str, old: &str, new: &str) -> Result<()> {
-    if old == new {
-        return Ok(());
-    }
-    let (mut before, mut after) = (old.lines(), new.lines());
-    loop {
-        let (line, other) = (before.next(), after.next());
-        if line != other {
-            anyhow::bail!("{what} differ: {line:?} became {other:?}");
-        }
-        ensure!(line.is_some(), "{what} differ in their line ends");
-    }
+    assert_same_lines("the users", &users(old)?, &users(new)?)
 }
 
 /// A directory's files that hold a word, compressed ones as they are and decompressed.

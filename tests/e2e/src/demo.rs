@@ -11,8 +11,9 @@ use local_cloud::{
 };
 
 use domain::key::MANIFEST;
+use support::program::binary;
 
-use crate::stack::{BUCKET, VAULT, binary};
+use crate::stack::{BUCKET, VAULT};
 use crate::{Settings, System, table};
 use report::{heading, note};
 

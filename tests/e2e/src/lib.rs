@@ -1,10 +1,10 @@
-//! The whole system on one machine: the real state machine, Lambdas and worker on a local cloud, for tests and the demo.
+//! The whole system on one machine: the real state machine, Lambdas and worker on a local cloud, for tests and the
+//! demo.
 //!
-//! Read [`System`] first. [`disk`] makes disks with real partitions and filesystems; [`stack`] is what a deployment consists of.
+//! Read [`System`] first. [`stack`] is what a deployment consists of.
 
 pub mod database;
 pub mod demo;
-pub mod disk;
 pub mod scene;
 pub mod stack;
 mod system;

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use local_cloud::{ExecutionResult, ExecutionStatus, JobView, RecoveryPointOptions};
+use support::compare::assert_same_contents;
+use support::disk::Disk;
+use support::run;
 
-use crate::disk::{Disk, run};
 use crate::stack::VAULT;
 use crate::{Settings, System};
 
@@ -30,8 +32,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// A system with these settings and an EBS recovery point of a whole-disk ext4 filesystem: a few small files and 40 MiB that do
-    /// not compress, so that an upload has several parts.
+    /// A system with these settings and an EBS recovery point of a whole-disk ext4 filesystem: a few small files and 40
+    /// MiB that do not compress, so that an upload has several parts.
     pub async fn start(settings: Settings) -> Result<Self> {
         Self::with(settings, RecoveryPointOptions::default()).await
     }
@@ -41,7 +43,7 @@ impl Scene {
         let directory = tempfile::tempdir().context("make a directory")?;
         let content = directory.path().join("content");
         fill(&content)?;
-        let disk = ext4_disk(&directory.path().join("disk.img"), &content, 128 * MIB)?;
+        let disk = Disk::of_tree(&directory.path().join("disk.img"), &content, 128 * MIB)?;
         let system = System::start(settings).await?;
         let arn = system.cloud.add_ebs_recovery_point(VAULT, disk.path(), options)?;
         Ok(Self { system, arn, content, directory })
@@ -80,7 +82,7 @@ impl Scene {
             .arg(archive)
             .arg("--directory")
             .arg(&restored))?;
-        run(Command::new("diff").arg("--recursive").arg("--exclude=lost+found").arg(&self.content).arg(&restored))
+        assert_same_contents(&self.content, &restored)
     }
 
     /// As [`System::assert_nothing_left`].
@@ -92,13 +94,6 @@ impl Scene {
     pub async fn assert_only_the_export_left(self) -> Result<()> {
         self.system.assert_only_the_export_left().await
     }
-}
-
-/// An ext4 filesystem of `content` on a whole disk; needs no root.
-pub fn ext4_disk(path: &Path, content: &Path, bytes: u64) -> Result<Disk> {
-    let disk = Disk::raw(path, bytes)?;
-    run(Command::new("mkfs.ext4").args(["-q", "-F", "-L", "data", "-d"]).arg(content).arg(path))?;
-    Ok(disk)
 }
 
 fn fill(content: &Path) -> Result<()> {

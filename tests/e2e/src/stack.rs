@@ -1,10 +1,12 @@
-//! The deployment: the template that `cdk synth` made of the app in `cdk/`, with the programs of this build in the place of its code.
+//! The deployment: the template that `cdk synth` made of the app in `cdk/`, with the programs of this build in the
+//! place of its code.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use local_cloud::{BucketSpec, FunctionSpec, Options, Programs, Stack, Template};
+use support::program::{binary, workspace};
 
 /// The bucket that exports go to.
 pub const BUCKET: &str = "backup-export-storage-bucket";
@@ -27,7 +29,8 @@ pub const FAILURES_TOPIC: &str = "Failures";
 /// The topic of finished exports.
 pub const SUCCESSES_TOPIC: &str = "Successes";
 
-/// The stack of the template, with what it expects to find: vaults, and another account's bucket. `environment` is laid over the functions' variables.
+/// The stack of the template, with what it expects to find: vaults, and another account's bucket. `environment` is laid
+/// over the functions' variables.
 pub fn stack(options: &Options, environment: &BTreeMap<String, String>) -> Result<Stack> {
     let worker = binary("batch-worker")?;
     let programs = Programs {
@@ -74,21 +77,4 @@ fn lay_over(functions: &mut [FunctionSpec], name: &str, value: &str) {
             function.environment.insert(name.to_owned(), value.to_owned());
         }
     }
-}
-
-/// The root of the workspace.
-pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this package lies two folders below the root")
-}
-
-/// A binary of the workspace, built beside this program.
-pub fn binary(name: &str) -> Result<PathBuf> {
-    let program = std::env::current_exe().context("find the directory of the built binaries")?;
-    let directory = program
-        .ancestors()
-        .find(|path| path.ends_with("debug") || path.ends_with("release"))
-        .context("find the directory of the built binaries")?;
-    let path = directory.join(name);
-    ensure!(path.is_file(), "{} is not built: run `make build`", path.display());
-    Ok(path)
 }

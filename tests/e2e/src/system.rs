@@ -74,7 +74,7 @@ impl System {
 
     /// Calls AWS by its own command line, which nobody here wrote.
     pub async fn aws(&self, arguments: &[&str]) -> Result<Value> {
-        let mut command = Command::new(stack::workspace().join(".venv/bin/aws"));
+        let mut command = Command::new(support::program::workspace().join(".venv/bin/aws"));
         command.args(arguments).args(["--output", "json"]).envs(self.cloud.environment());
         let output = tokio::task::spawn_blocking(move || command.output()).await?.context("run the AWS CLI")?;
         ensure!(output.status.success(), "aws {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -126,8 +126,9 @@ impl System {
         Ok(())
     }
 
-    /// Lets the reaper finish what it was told, then calls it as its schedule does. An hour's schedule and a worker's seconds to stop do not
-    /// scale alike here, so it is called again while a claim or a resource is left, but not for ever.
+    /// Lets the reaper finish what it was told, then calls it as its schedule does. An hour's schedule and a worker's
+    /// seconds to stop do not scale alike here, so it is called again while a claim or a resource is left, but not for
+    /// ever.
     pub async fn reap(&self) -> Result<()> {
         self.cloud.wait_for_deliveries(EXPORT_TIMEOUT).await?;
         for _ in 0..MOST_REAPS {
@@ -146,8 +147,8 @@ impl System {
         Ok(self.cloud.messages())
     }
 
-    /// Asserts that a failed export left nothing: no resource, no upload, no object under `data/` or `catalog/`, no claim; and that the recovery point
-    /// is still there.
+    /// Asserts that a failed export left nothing: no resource, no upload, no object under `data/` or `catalog/`, no
+    /// claim; and that the recovery point is still there.
     pub async fn assert_nothing_left(self, recovery_point: &str) -> Result<()> {
         for prefix in [DATA, "catalog/", "latest/", CLAIMS] {
             let keys: Vec<_> = self.cloud.objects(BUCKET, prefix)?.into_iter().map(|object| object.key).collect();

@@ -1,7 +1,6 @@
 //! What end-to-end tests of DynamoDB begin with: a table with items, its backup, and the live table changed since.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
@@ -10,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use domain::manifest::NativeObject;
 use local_cloud::RecoveryPointOptions;
 use serde_json::{Value, json};
+use support::run;
 
 use crate::scene::PATIENCE;
 use crate::stack::{BUCKET, VAULT};
@@ -172,9 +172,5 @@ fn gunzip(content: &[u8]) -> Result<String> {
     let directory = tempfile::tempdir()?;
     let file: PathBuf = directory.path().join("items.json.gz");
     std::fs::write(&file, content)?;
-    let mut child = Command::new("gzip").arg("-dc").arg(&file).stdout(std::process::Stdio::piped()).spawn()?;
-    let mut text = String::new();
-    child.stdout.take().context("gzip without output")?.read_to_string(&mut text)?;
-    ensure!(child.wait()?.success(), "gzip refuses {}", file.display());
-    Ok(text)
+    run(Command::new("gzip").arg("-dc").arg(&file))
 }

@@ -1,4 +1,5 @@
-//! The services of the cloud, each of which is handed what it needs: the context, and the services that it calls itself.
+//! The services of the cloud, each of which is handed what it needs: the context, and the services that it calls
+//! itself.
 //!
 //! No file imports a file that imports it back. What services say to each other goes one way: a service holds the ones
 //! that it calls, and the gateway, which knows them all, routes requests to them.

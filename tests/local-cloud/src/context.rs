@@ -1,5 +1,5 @@
-//! What every part of the cloud may know: its names, its options, where things are, which requests fail, what was asked, and
-//! moto. It knows no service.
+//! What every part of the cloud may know: its names, its options, where things are, which requests fail, what was
+//! asked, and moto. It knows no service.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

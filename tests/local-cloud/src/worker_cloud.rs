@@ -20,7 +20,8 @@ use crate::stack::{BucketSpec, Stack};
 
 /// A small cloud. Dropped, it is gone.
 ///
-/// S3 refuses what an export is not to send, see [`Options::strict_uploads`]. Attached volumes are files, not loop devices.
+/// S3 refuses what an export is not to send, see [`Options::strict_uploads`]. Attached volumes are files, not loop
+/// devices.
 #[derive(Debug)]
 pub struct WorkerCloud {
     /// Taken when it goes.
@@ -78,8 +79,8 @@ impl WorkerCloud {
         &self.instance_id
     }
 
-    /// What a worker's process needs in its environment: endpoints, region, credentials, and where volumes appear. It tries
-    /// a call three times.
+    /// What a worker's process needs in its environment: endpoints, region, credentials, and where volumes appear. It
+    /// tries a call three times.
     pub fn environment(&self) -> BTreeMap<String, String> {
         let mut environment = self.cloud().environment();
         // No database is here whose certificate it could be.

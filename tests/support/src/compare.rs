@@ -7,8 +7,8 @@ use anyhow::{Result, ensure};
 
 use crate::command::run;
 
-/// What rsync would change to make `target` what `source` is, a line each: contents, links, times to the nanosecond, owners,
-/// modes, ACLs and extended attributes. Paths of `excluded` (from the root, `/lost+found`) are left out.
+/// What rsync would change to make `target` what `source` is, a line each: contents, links, times to the nanosecond,
+/// owners, modes, ACLs and extended attributes. Paths of `excluded` (from the root, `/lost+found`) are left out.
 pub fn difference(source: &Path, target: &Path, excluded: &[&str]) -> Result<String> {
     let slashed = |path: &Path| format!("{}/", path.display());
     run(Command::new("rsync")
@@ -49,8 +49,8 @@ for name in sorted(os.listdir(sys.argv[1])):
         sys.exit(f"{name} took {sizes[0]} bytes on disk, and now takes {sizes[1]}")
 "#;
 
-/// Asserts that the sparse files of two directories have the same pieces, without reading their holes, and that the second
-/// take no more space (some is preallocated).
+/// Asserts that the sparse files of two directories have the same pieces, without reading their holes, and that the
+/// second take no more space (some is preallocated).
 pub fn assert_same_sparse_files(source: &Path, target: &Path) -> Result<()> {
     ensure!(source.is_dir() && target.is_dir(), "{} and {} are directories", source.display(), target.display());
     run(Command::new("python3").args(["-c", SPARSE]).arg(source).arg(target)).map(drop)

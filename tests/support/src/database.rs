@@ -4,12 +4,12 @@ use anyhow::{Context as _, Result};
 
 use crate::program::workspace;
 
-/// Fills a PostgreSQL server, as its superuser: RDS's roles and a user `master` whose password is `:'password'` (a variable
-/// of psql), and from `set role master;` on databases with all that is odd.
+/// Fills a PostgreSQL server, as its superuser: RDS's roles and a user `master` whose password is `:'password'` (a
+/// variable of psql), and from `set role master;` on databases with all that is odd.
 pub const POSTGRES: &str = include_str!("../../../batch-worker/tests/server/postgres.sql");
 
-/// Fills a MariaDB server, as its superuser: RDS's users and a user `master` whose password replaces `:password`, and from
-/// `create database shop` on databases with all that is odd.
+/// Fills a MariaDB server, as its superuser: RDS's users and a user `master` whose password replaces `:password`, and
+/// from `create database shop` on databases with all that is odd.
 pub const MARIADB: &str = include_str!("../../../batch-worker/tests/server/mariadb.sql");
 
 /// The commands below a heading (`### …`) of `docs/databases.md`: what a person restores an export by.

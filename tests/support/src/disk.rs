@@ -53,9 +53,9 @@ impl Disk {
         Ok(disk)
     }
 
-    /// The disk in the file `nvme9n1` of a directory, of 48 MiB with a GPT: ext4 with the file `hello` and 12 MiB that do not
-    /// compress in `folder/noise`, and behind it (sector 67,584, 8,192 sectors) a partition that nothing can mount. Needs no
-    /// root.
+    /// The disk in the file `nvme9n1` of a directory, of 48 MiB with a GPT: ext4 with the file `hello` and 12 MiB that
+    /// do not compress in `folder/noise`, and behind it (sector 67,584, 8,192 sectors) a partition that nothing can
+    /// mount. Needs no root.
     pub fn with_two_partitions(directory: &Path) -> Result<Self> {
         use std::os::unix::fs::FileExt as _;
         let tree = directory.join("tree");
@@ -92,8 +92,8 @@ impl Disk {
         LoopDevice::of(&self.path)
     }
 
-    /// A loop device of one partition, found in the disk's own table. The kernel's nodes for partitions need a scan that not
-    /// every machine does. Needs root.
+    /// A loop device of one partition, found in the disk's own table. The kernel's nodes for partitions need a scan
+    /// that not every machine does. Needs root.
     pub fn attach_partition(&self, number: u32) -> Result<LoopDevice> {
         let table = run(Command::new("sfdisk").arg("--json").arg(&self.path))?;
         let table: serde_json::Value = serde_json::from_str(&table).context("read what sfdisk printed")?;

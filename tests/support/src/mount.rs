@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 
 use crate::command::run;
 
-/// A device or an image file, mounted in a directory of its own; unmounted by [`Mounted::unmount`], or when dropped. Needs
-/// root.
+/// A device or an image file, mounted in a directory of its own; unmounted by [`Mounted::unmount`], or when dropped.
+/// Needs root.
 #[derive(Debug)]
 pub struct Mounted {
     directory: tempfile::TempDir,

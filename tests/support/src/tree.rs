@@ -1,7 +1,7 @@
 //! A directory tree with everything that a backup of a filesystem must bring back.
 //!
-//! Made with system calls where the shell has no words for it (names of any bytes, paths beyond 4,096 bytes, sockets), and
-//! with the tools of the system where they exist (`setfacl`, `setcap`, `chattr`). Needs root.
+//! Made with system calls where the shell has no words for it (names of any bytes, paths beyond 4,096 bytes, sockets),
+//! and with the tools of the system where they exist (`setfacl`, `setcap`, `chattr`). Needs root.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;

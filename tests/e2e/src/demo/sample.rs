@@ -7,7 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::disk::{Disk, format, run, with_mounted};
+use support::disk::{Disk, format};
+use support::mount::Mounted;
+use support::run;
 
 const MIB: u64 = 1 << 20;
 
@@ -45,10 +47,10 @@ pub(crate) fn make(directory: &Path, root: bool) -> Result<Disks> {
     fs::create_dir(&content).with_context(|| format!("create {}", content.display()))?;
     fill(&content, 96 * MIB)?;
 
-    let whole = Disk::raw(&directory.join("whole.img"), 512 * MIB)?;
+    let whole = Disk::new(&directory.join("whole.img"), 512 * MIB)?;
     run(Command::new("mkfs.ext4").args(["-q", "-F", "-L", "documents", "-d"]).arg(&content).arg(whole.path()))?;
 
-    let partitioned = Disk::raw(&directory.join("partitioned.img"), 1024 * MIB)?;
+    let partitioned = Disk::new(&directory.join("partitioned.img"), 1024 * MIB)?;
     partitioned.partition(
         "label: gpt\n\
          size=256MiB, name=system, type=linux\n\
@@ -59,12 +61,14 @@ pub(crate) fn make(directory: &Path, root: bool) -> Result<Disks> {
     if root {
         for (number, filesystem, name, bytes) in [(1, "ext4", "system", 48 * MIB), (2, "xfs", "data", 64 * MIB)] {
             let partition = partitioned.attach_partition(number)?;
-            format(partition.device(), filesystem, name)?;
-            with_mounted(partition.device(), |at| fill(at, bytes))?;
+            format(partition.path(), filesystem, name)?;
+            let mounted = Mounted::new(partition.path(), "rw")?;
+            fill(mounted.path(), bytes)?;
+            mounted.unmount()?;
             partition.detach()?;
         }
         let swap = partitioned.attach_partition(3)?;
-        format(swap.device(), "swap", "swap")?;
+        format(swap.path(), "swap", "swap")?;
         swap.detach()?;
     } else {
         let partition = ["-q", "-F", "-L", "system", "-E", "offset=1048576", "-d"];

@@ -5,9 +5,10 @@ use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::Settings;
-use e2e::disk::run;
 use e2e::scene::{Scene, assert_succeeded};
-use e2e::stack::{BUCKET, STATE_MACHINE, VAULT, binary};
+use e2e::stack::{BUCKET, STATE_MACHINE, VAULT};
+use support::compare::assert_same_contents;
+use support::program::binary;
 
 async fn command(scene: &Scene, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new(binary("backup-export")?);
@@ -48,7 +49,7 @@ async fn a_person_starts_lists_looks_and_restores() -> Result<()> {
     let restored = scene.directory().join("restored");
     let to = restored.to_str().context("a path in UTF-8")?;
     succeeds(&scene, &["extract", manifest, ".", "--to", to, "--full"]).await?;
-    run(Command::new("diff").args(["--recursive", "--exclude=lost+found"]).arg(&scene.content).arg(&restored))?;
+    assert_same_contents(&scene.content, &restored)?;
     let rows = succeeds(&scene, &["files", manifest]).await?.lines().count();
     let reads = scene.system.cloud.requests().of("s3", "GetObject");
     let of_archive = reads.iter().filter(|request| request.resource.ends_with("disk.tar.gz")).count();

@@ -5,38 +5,42 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use domain::manifest::{Artifact, Manifest, Method};
-use e2e::disk::{Disk, format, output, run, with_mounted};
 use e2e::scene::assert_succeeded;
 use e2e::stack::VAULT;
 use e2e::{Settings, System};
 use local_cloud::{EventShape, RecoveryPointOptions, VolumeImage};
+use support::compare::difference;
+use support::disk::{Disk, format};
+use support::mount::Mounted;
+use support::{run, shell};
 
 const MIB: u64 = 1 << 20;
 
 /// ext4, xfs, swap, a partition of raw data, btrfs.
 fn partitioned(path: &Path) -> Result<Disk> {
-    let disk = Disk::raw(path, 1200 * MIB)?;
+    let disk = Disk::new(path, 1200 * MIB)?;
     disk.partition(
         "label: gpt\nsize=128MiB, name=root\nsize=320MiB, name=data\nsize=16MiB, name=swap, type=swap\n\
          size=48MiB, name=raw\nsize=300MiB, name=home\n",
     )?;
     for (number, filesystem) in [(1, "ext4"), (2, "xfs"), (5, "btrfs")] {
         let partition = disk.attach_partition(number)?;
-        format(partition.device(), filesystem, &format!("part{number}"))?;
-        with_mounted(partition.device(), |at| {
-            run(Command::new("cp").args(["--archive", "/etc"]).arg(at))?;
-            std::fs::write(at.join("which"), format!("partition {number}"))?;
-            run(Command::new("setfattr").args(["-n", "user.origin", "-v", filesystem]).arg(at.join("which")))
-        })?;
+        format(partition.path(), filesystem, &format!("part{number}"))?;
+        let mounted = Mounted::new(partition.path(), "rw")?;
+        let which = mounted.path().join("which");
+        run(Command::new("cp").args(["--archive", "/etc"]).arg(mounted.path()))?;
+        std::fs::write(&which, format!("partition {number}"))?;
+        run(Command::new("setfattr").args(["-n", "user.origin", "-v", filesystem]).arg(which))?;
+        mounted.unmount()?;
         partition.detach()?;
     }
     let swap = disk.attach_partition(3)?;
-    format(swap.device(), "swap", "swap")?;
+    format(swap.path(), "swap", "swap")?;
     swap.detach()?;
     let raw = disk.attach_partition(4)?;
     run(Command::new("dd")
         .args(["if=/dev/urandom", "bs=1M", "count=20", "status=none"])
-        .arg(format!("of={}", raw.device().display())))?;
+        .arg(format!("of={}", raw.path().display())))?;
     raw.detach()?;
     Ok(disk)
 }
@@ -46,36 +50,29 @@ fn compare_tar(archive: &Path, artifact: &Artifact, disk: &Disk) -> Result<()> {
     let source = artifact.source.as_ref().context("a source")?;
     let number = source.partition.context("a partition")?;
     let filesystem = source.filesystem.as_deref().context("a filesystem")?;
-    let target = Disk::raw(&archive.with_extension("target"), 600 * MIB)?;
+    let target = Disk::new(&archive.with_extension("target"), 600 * MIB)?;
     let (target, source) = (target.attach()?, disk.attach_partition(number)?);
-    format(target.device(), filesystem, "target")?;
-    with_mounted(target.device(), |to| {
-        run(Command::new("tar")
-            .args(["xzf"])
-            .arg(archive)
-            .args(["--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner", "-C"])
-            .arg(to))?;
-        with_mounted(source.device(), |from| {
-            let (from, to) = (format!("{}/", from.display()), format!("{}/", to.display()));
-            let differences = output(
-                Command::new("rsync")
-                    .args(["-aHAXSn", "--delete", "--itemize-changes", "--exclude=/lost+found"])
-                    .args([&from, &to]),
-            )?;
-            ensure!(differences.is_empty(), "{}: {differences}", artifact.name);
-            Ok(())
-        })
-    })?;
+    format(target.path(), filesystem, "target")?;
+    let (to, from) = (Mounted::new(target.path(), "rw")?, Mounted::new(source.path(), "rw")?);
+    run(Command::new("tar")
+        .args(["xzf"])
+        .arg(archive)
+        .args(["--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner", "-C"])
+        .arg(to.path()))?;
+    let differences = difference(from.path(), to.path(), &["/lost+found"])?;
+    ensure!(differences.is_empty(), "{}: {differences}", artifact.name);
+    to.unmount()?;
+    from.unmount()?;
     target.detach()?;
     source.detach()
 }
 
 fn read_by_every_tool(archive: &Path) -> Result<()> {
-    let listed = output(Command::new("tar").arg("tzf").arg(archive))?.lines().count();
+    let listed = run(Command::new("tar").arg("tzf").arg(archive))?.lines().count();
     run(Command::new("gunzip").arg("-t").arg("--stdout").stdin(std::fs::File::open(archive)?))?;
-    let by_bsdtar = output(Command::new("bsdtar").arg("-tzf").arg(archive))?.lines().count();
+    let by_bsdtar = run(Command::new("bsdtar").arg("-tzf").arg(archive))?.lines().count();
     let python = "import sys, tarfile\nprint(len(tarfile.open(sys.argv[1]).getmembers()))";
-    let by_python: usize = output(Command::new("python3").args(["-c", python]).arg(archive))?.trim().parse()?;
+    let by_python: usize = run(Command::new("python3").args(["-c", python]).arg(archive))?.trim().parse()?;
     ensure!(
         listed == by_bsdtar && listed == by_python,
         "{listed} entries by GNU tar, {by_bsdtar} by bsdtar, {by_python} by Python"
@@ -113,7 +110,7 @@ fn check(system: &System, manifest: &Manifest, disk: &Disk, scratch: &Path) -> R
                     source.offset_bytes,
                     source.size_bytes
                 );
-                run(Command::new("bash").args(["-o", "pipefail", "-c", &script]))?;
+                shell(&script)?;
             }
         }
     }
@@ -158,8 +155,7 @@ async fn an_image_of_two_volumes_with_the_same_uuids_becomes_one_export() -> Res
 #[tokio::test(flavor = "multi_thread")]
 async fn zstd_is_the_other_codec() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let disk = Disk::raw(&scratch.path().join("disk.img"), 64 * MIB)?;
-    run(Command::new("mkfs.ext4").args(["-q", "-F", "-d", "/etc"]).arg(disk.path()))?;
+    let disk = Disk::of_tree(&scratch.path().join("disk.img"), "/etc".as_ref(), 64 * MIB)?;
     let system = System::start(Settings::default().with("CODEC", "zstd")).await?;
     let arn = system.cloud.add_ebs_recovery_point(VAULT, disk.path(), RecoveryPointOptions::default())?;
     assert_succeeded(&system.export(&arn).await?)?;
@@ -168,15 +164,14 @@ async fn zstd_is_the_other_codec() -> Result<()> {
     system.save(&manifest.artifacts[0].key, &archive)?;
     run(Command::new("zstd").args(["--test", "--quiet", "--stdout"]).stdin(std::fs::File::open(&archive)?))?;
     let script = format!("zstd -dc < '{}' | tar t > /dev/null", archive.display());
-    run(Command::new("bash").args(["-o", "pipefail", "-c", &script]))?;
+    shell(&script)?;
     system.shutdown_clean().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_aws_cli_starts_an_export_by_hand() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let disk = Disk::raw(&scratch.path().join("disk.img"), 64 * MIB)?;
-    run(Command::new("mkfs.ext4").args(["-q", "-F", "-d", "/etc"]).arg(disk.path()))?;
+    let disk = Disk::of_tree(&scratch.path().join("disk.img"), "/etc".as_ref(), 64 * MIB)?;
     let system = System::start(Settings::default()).await?;
     let arn = system.cloud.add_ebs_recovery_point(VAULT, disk.path(), RecoveryPointOptions::default())?;
     let execution = system.start_by_hand(&arn, |_, _| {}).await?;

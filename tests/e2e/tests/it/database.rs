@@ -1,4 +1,5 @@
-//! Databases through the whole state machine: exported, restored by the documented commands, equal; and whatever fails leaves nothing.
+//! Databases through the whole state machine: exported, restored by the documented commands, equal; and whatever fails
+//! leaves nothing.
 
 use std::io::Write as _;
 use std::time::Duration;

@@ -51,7 +51,7 @@ fn drift_is_found_both_ways() -> Result<()> {
 #[test]
 fn every_token_of_the_definition_is_filled_in_and_every_value_is_used() -> Result<()> {
     let machine = deployed()?.state_machine.context("the template has no state machine")?;
-    let file = std::fs::read_to_string(stack::workspace().join("statemachine/export.asl.json"))?;
+    let file = std::fs::read_to_string(support::program::workspace().join("statemachine/export.asl.json"))?;
     let tokens: BTreeSet<&str> = file.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).collect();
     let given: BTreeSet<&str> = machine.substitutions.keys().map(String::as_str).collect();
     ensure!(tokens == given, "tokens {tokens:?}, values {given:?}");

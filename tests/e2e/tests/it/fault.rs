@@ -1,4 +1,5 @@
-//! Whatever fails: a good export after a retry, or a failed execution with the first error as its cause and nothing left.
+//! Whatever fails: a good export after a retry, or a failed execution with the first error as its cause and nothing
+//! left.
 
 use std::time::Duration;
 

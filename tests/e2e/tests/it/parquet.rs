@@ -1,4 +1,5 @@
-//! Snapshots that RDS itself exports as Parquet: asked for by a tag, checked table by table, and found out when they are not whole.
+//! Snapshots that RDS itself exports as Parquet: asked for by a tag, checked table by table, and found out when they
+//! are not whole.
 
 use std::collections::BTreeMap;
 

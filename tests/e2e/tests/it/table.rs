@@ -1,4 +1,5 @@
-//! DynamoDB tables through the whole state machine: the backup itself, never the live table; and whatever is wrong with an export is found.
+//! DynamoDB tables through the whole state machine: the backup itself, never the live table; and whatever is wrong with
+//! an export is found.
 
 use anyhow::{Context as _, Result, ensure};
 use domain::manifest::Origin;

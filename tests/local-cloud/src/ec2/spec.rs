@@ -12,7 +12,8 @@ use super::volume::now;
 pub struct VolumeSpec {
     /// `vol-…`.
     pub id: String,
-    /// The disk. It is the device of an attached volume, or stands behind it; it need not exist. Deleted with the volume.
+    /// The disk. It is the device of an attached volume, or stands behind it; it need not exist. Deleted with the
+    /// volume.
     pub file: PathBuf,
     /// The zone.
     pub availability_zone: String,

@@ -25,7 +25,8 @@ impl LocalCloud {
         backup::add_ebs(&self.cloud.backup, vault, image, options)
     }
 
-    /// Puts an EC2 recovery point (an AMI of several volumes) into a vault; returns its ARN (`arn:P:ec2:R::image/ami-…`).
+    /// Puts an EC2 recovery point (an AMI of several volumes) into a vault; returns its ARN
+    /// (`arn:P:ec2:R::image/ami-…`).
     pub fn add_ec2_recovery_point(
         &self,
         vault: &str,
@@ -35,8 +36,8 @@ impl LocalCloud {
         backup::add_ec2(&self.cloud.backup, vault, volumes, options)
     }
 
-    /// Backs a DynamoDB table up as it is now, and puts the backup into a vault; returns its ARN, of DynamoDB's own form
-    /// (`arn:P:dynamodb:R:A:table/T/backup/…`): `RestoreTableFromBackup` makes a table of it.
+    /// Backs a DynamoDB table up as it is now, and puts the backup into a vault; returns its ARN, of DynamoDB's own
+    /// form (`arn:P:dynamodb:R:A:table/T/backup/…`): `RestoreTableFromBackup` makes a table of it.
     pub async fn add_dynamodb_recovery_point(
         &self,
         vault: &str,

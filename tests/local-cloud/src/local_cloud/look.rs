@@ -168,7 +168,8 @@ impl LocalCloud {
     fn parameters(&self) -> Result<Vec<String>> {
         let failed = |message: String| Error::Call { operation: "DescribeParameters".to_owned(), message };
         let (url, names) = (self.cloud.context.moto.url().to_owned(), self.cloud.context.names.clone());
-        // A thread and a client of its own, because the caller need not be asynchronous and its runtime may have one thread.
+        // A thread and a client of its own, because the caller need not be asynchronous and its runtime may have one
+        // thread.
         let ask = move || -> Result<Vec<String>> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| failed(error.to_string()))?;

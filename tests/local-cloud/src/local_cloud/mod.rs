@@ -116,8 +116,8 @@ impl LocalCloud {
         Ok(())
     }
 
-    /// Stops everything: executions, jobs, functions, databases, loop devices, moto, the gateway; then removes the directory if
-    /// it was a temporary one.
+    /// Stops everything: executions, jobs, functions, databases, loop devices, moto, the gateway; then removes the
+    /// directory if it was a temporary one.
     pub async fn shutdown(mut self) -> Result<()> {
         if let Some(moto) = self.moto.take() {
             moto.stop().await;
@@ -170,7 +170,8 @@ impl LocalCloud {
         &self.cloud.context.names
     }
 
-    /// The directory in which everything is kept: `s3/`, `volumes/`, `snapshots/`, `databases/`, `logs/`, `dev/`, `sys/`.
+    /// The directory in which everything is kept: `s3/`, `volumes/`, `snapshots/`, `databases/`, `logs/`, `dev/`,
+    /// `sys/`.
     pub fn directory(&self) -> &Path {
         &self.cloud.context.directory
     }

@@ -86,7 +86,8 @@ pub(super) fn restore(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiErro
         class,
         zone,
         cluster: None,
-        // RDS decides by the network when it is not told; without a subnet group that is the default VPC, which is public.
+        // RDS decides by the network when it is not told; without a subnet group that is the default VPC, which is
+        // public.
         publicly_accessible: flag(query, "PubliclyAccessible").unwrap_or(query.get("DBSubnetGroupName").is_none()),
         multi_az,
         resource: Resource {

@@ -81,6 +81,20 @@ macro_rules! set_object_checksums {
     }};
 }
 
+/// Sets what both the head and the whole of an object tell about it.
+macro_rules! describe {
+    ($output:expr, $object:expr) => {{
+        let object: &Object = $object;
+        $output.accept_ranges = Some("bytes".to_owned());
+        $output.content_type = object.attributes.content_type.clone();
+        $output.content_encoding = object.attributes.content_encoding.clone();
+        $output.metadata = object.attributes.metadata.clone();
+        $output.storage_class = object.attributes.storage_class.clone().map(StorageClass::from);
+        $output.e_tag = Some(tag(&object.etag));
+        $output.last_modified = Some(object.modified.into());
+    }};
+}
+
 /// The checksums that an input declares.
 macro_rules! declared_of {
     ($input:expr) => {
@@ -100,4 +114,4 @@ pub(super) fn tag(etag: &str) -> ETag {
     ETag::Strong(etag.to_owned())
 }
 
-pub(super) use {declared_of, set_checksums, set_object_checksums};
+pub(super) use {declared_of, describe, set_checksums, set_object_checksums};

@@ -18,7 +18,9 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use super::body::receive;
 use super::checksum::{Algorithm, Checksums, announced};
-use super::convert::{body_error, check_declared, internal, length, set_checksums, set_object_checksums, signed, tag};
+use super::convert::{
+    body_error, check_declared, describe, internal, length, set_checksums, set_object_checksums, signed, tag,
+};
 use super::reader::ObjectStream;
 use super::store::{self, Attributes, Condition, Object, Piece, Store};
 use super::{list, multipart};
@@ -102,17 +104,8 @@ impl S3 for Service {
         let input = request.input;
         let object = self.0.object(&input.bucket, &input.key)?;
         Condition { if_match: input.if_match, if_none_match: None }.check(Some(&object))?;
-        let mut output = HeadObjectOutput {
-            accept_ranges: Some("bytes".to_owned()),
-            content_length: Some(signed(object.size)),
-            content_type: object.attributes.content_type.clone(),
-            content_encoding: object.attributes.content_encoding.clone(),
-            metadata: object.attributes.metadata.clone(),
-            storage_class: object.attributes.storage_class.clone().map(StorageClass::from),
-            e_tag: Some(tag(&object.etag)),
-            last_modified: Some(object.modified.into()),
-            ..Default::default()
-        };
+        let mut output = HeadObjectOutput { content_length: Some(signed(object.size)), ..Default::default() };
+        describe!(output, &object);
         if input.checksum_mode.is_some() {
             set_object_checksums!(output, &object);
         }
@@ -131,17 +124,11 @@ impl S3 for Service {
             None => 0..object.size,
         };
         let mut output = GetObjectOutput {
-            accept_ranges: Some("bytes".to_owned()),
             content_length: Some(signed(range.end - range.start)),
             content_range: input.range.map(|_| format!("bytes {}-{}/{}", range.start, range.end - 1, object.size)),
-            content_type: object.attributes.content_type.clone(),
-            content_encoding: object.attributes.content_encoding.clone(),
-            metadata: object.attributes.metadata.clone(),
-            storage_class: object.attributes.storage_class.clone().map(StorageClass::from),
-            e_tag: Some(tag(&object.etag)),
-            last_modified: Some(object.modified.into()),
             ..Default::default()
         };
+        describe!(output, &object);
         if input.checksum_mode.is_some() && input.range.is_none() {
             set_object_checksums!(output, &object);
         }

@@ -1,7 +1,9 @@
-//! CloudFormation: reads what `cdk synth` wrote and makes a [`Stack`] of it, so that what runs here is what would be deployed.
+//! CloudFormation: reads what `cdk synth` wrote and makes a [`Stack`] of it, so that what runs here is what would be
+//! deployed.
 //!
-//! It refuses what it cannot be sure of: a type of resource that is neither played nor known to be unneeded, an intrinsic function
-//! without a value, a rule whose target it may not call. What CDK leaves nameless is called by its construct's id.
+//! It refuses what it cannot be sure of: a type of resource that is neither played nor known to be unneeded, an
+//! intrinsic function without a value, a rule whose target it may not call. What CDK leaves nameless is called by its
+//! construct's id.
 
 mod event;
 mod function;

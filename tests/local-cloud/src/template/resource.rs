@@ -167,7 +167,8 @@ impl<'a> Catalog<'a> {
     }
 }
 
-/// The name that a resource is given, or else its construct's id. A bucket's name is nobody else's, so it has the whole path.
+/// The name that a resource is given, or else its construct's id. A bucket's name is nobody else's, so it has the whole
+/// path.
 fn name_of(resource: &Resource<'_>) -> Result<String> {
     let Resource { kind, path, .. } = resource;
     let property = NAME_PROPERTIES.iter().find(|(named, _)| named == kind).map_or("", |(_, property)| property);

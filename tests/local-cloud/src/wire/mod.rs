@@ -1,4 +1,5 @@
-//! What goes over the wire: what a request says about itself, parameters of queries, XML, answers in each service's shape.
+//! What goes over the wire: what a request says about itself, parameters of queries, XML, answers in each service's
+//! shape.
 //!
 //! It knows no service.
 

@@ -66,7 +66,8 @@ impl Query {
     }
 }
 
-/// Whether a resource passes all filters; `values` gives what it has under a filter's name, or nothing for a name that does not exist.
+/// Whether a resource passes all filters; `values` gives what it has under a filter's name, or nothing for a name that
+/// does not exist.
 pub(crate) fn passes(
     filters: &[Filter],
     tags: &BTreeMap<String, String>,

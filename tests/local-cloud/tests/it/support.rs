@@ -102,6 +102,8 @@ pub(crate) fn input(prefix: &str, commands: &[(&str, &str)]) -> Value {
 pub(crate) async fn run(cloud: &LocalCloud, program: &str, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(venv().join("bin").join(program));
     command.args(arguments).envs(cloud.environment()).env("AWS_PAGER", "").env("AWS_MAX_ATTEMPTS", "1");
+    // Scripts import what lies beside them.
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.code().unwrap_or(-1), text)
@@ -117,7 +119,12 @@ pub(crate) struct Boto {
 impl Boto {
     pub(crate) fn start(cloud: &LocalCloud) -> Self {
         let mut command = Command::new(venv().join("bin/python"));
-        command.arg(fixture("boto.py")).envs(cloud.environment()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg(fixture("boto.py"))
+            .envs(cloud.environment())
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, input, output }

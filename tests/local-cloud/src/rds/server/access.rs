@@ -132,8 +132,8 @@ impl DatabaseAccess {
         option_files::write(path, &lines.join("\n"))
     }
 
-    /// Runs SQL through `psql` or `mariadb`, which read it from their input; gives what they print: a line for each row,
-    /// its columns separated by `|` (PostgreSQL) or tabs (MariaDB). The first error ends it.
+    /// Runs SQL through `psql` or `mariadb`, which read it from their input; gives what they print: a line for each
+    /// row, its columns separated by `|` (PostgreSQL) or tabs (MariaDB). The first error ends it.
     pub async fn sql(&self, database: &str, sql: &str) -> Result<String> {
         let (program, options): (_, &[&str]) = match self.family {
             Family::Postgres => ("psql", &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]),

@@ -55,8 +55,8 @@ pub(super) async fn initialise(data: &Path, superuser: &str) -> Result<()> {
 pub(super) async fn furnish(superuser: &DatabaseAccess, master: &str, password: &Password) -> Result<()> {
     let master = quoted_name(master);
     let password = quoted_text(&password.0);
-    // RDS keeps pg_authid from everybody, a plain server shows it to pg_read_all_data: NOINHERIT keeps it from the master
-    // until it takes that role on. What the master has of pg_monitor and pg_signal_backend it gets on its own.
+    // RDS keeps pg_authid from everybody, a plain server shows it to pg_read_all_data: NOINHERIT keeps it from the
+    // master until it takes that role on. What the master has of pg_monitor and pg_signal_backend it gets on its own.
     let sql = format!(
         "CREATE DATABASE rdsadmin OWNER rdsadmin;
         REVOKE ALL ON DATABASE rdsadmin FROM PUBLIC;

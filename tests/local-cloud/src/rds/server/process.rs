@@ -32,8 +32,8 @@ const POLL: Duration = Duration::from_millis(20);
 /// How often a port is tried that somebody else may have taken.
 const ATTEMPTS: u32 = 3;
 
-/// A running database server with RDS's accounts and rights: the one whose backup is made, or an empty one into which an
-/// export is loaded. It listens on a port of 127.0.0.1. Dropping it ends it at once.
+/// A running database server with RDS's accounts and rights: the one whose backup is made, or an empty one into which
+/// an export is loaded. It listens on a port of 127.0.0.1. Dropping it ends it at once.
 #[derive(Debug)]
 pub struct DatabaseServer {
     engine: DatabaseEngine,
@@ -82,7 +82,8 @@ impl DatabaseServer {
         Self::start(source.engine, &source.directory, &source.master_user, &certificate, &Parameters::new()).await
     }
 
-    /// Starts a server on the data of a directory, with parameters that are not its own program's, and waits until it answers.
+    /// Starts a server on the data of a directory, with parameters that are not its own program's, and waits until it
+    /// answers.
     pub(crate) async fn start(
         engine: DatabaseEngine,
         directory: &Path,
