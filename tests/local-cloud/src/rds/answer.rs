@@ -96,7 +96,7 @@ fn instance_answer(operation: &str, instance: &Instance) -> Response<Body> {
 
 fn cluster_answer(rds: &Rds, operation: &str, cluster: &Cluster) -> Response<Body> {
     let state = rds.state();
-    let members = state.members(&cluster.resource.id);
+    let members = state.members(&cluster.database.id);
     response::rds(operation, |xml| {
         xml.element("DBCluster", |xml| view::cluster(xml, cluster, &members));
     })
@@ -105,8 +105,8 @@ fn cluster_answer(rds: &Rds, operation: &str, cluster: &Cluster) -> Response<Bod
 /// The tags of a resource, whatever it is.
 fn tags_of<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut BTreeMap<String, String>, ApiError> {
     let kind = arn.split(':').nth(5).unwrap_or_default();
-    let instances = state.instances.values_mut().map(|instance| (&instance.resource.arn, &mut instance.resource.tags));
-    let clusters = state.clusters.values_mut().map(|cluster| (&cluster.resource.arn, &mut cluster.resource.tags));
+    let instances = state.instances.values_mut().map(|instance| (&instance.database.arn, &mut instance.database.tags));
+    let clusters = state.clusters.values_mut().map(|cluster| (&cluster.database.arn, &mut cluster.database.tags));
     let snapshots = state.snapshots.values_mut().map(|snapshot| (&snapshot.arn, &mut snapshot.tags));
     let groups = state.parameter_groups.values_mut().map(|group| (&group.arn, &mut group.tags));
     let found = instances.chain(clusters).chain(snapshots).chain(groups).find(|(each, _)| *each == arn);
@@ -148,12 +148,12 @@ fn describe_instances(rds: &Rds, query: &Query, operation: &str) -> Answer {
     for each in state.instances.values() {
         let named = wanted
             .as_ref()
-            .is_none_or(|wanted| *wanted == each.resource.id || *wanted == each.resource.arn.to_ascii_lowercase());
+            .is_none_or(|wanted| *wanted == each.database.id || *wanted == each.database.arn.to_ascii_lowercase());
         let value = |name: &str| match name {
-            "db-instance-id" => Some(each.resource.id.clone()),
+            "db-instance-id" => Some(each.database.id.clone()),
             "db-cluster-id" => Some(each.cluster.clone().unwrap_or_default()),
-            "dbi-resource-id" => Some(each.resource.resource_id.clone()),
-            "engine" => Some(each.resource.engine.to_string()),
+            "dbi-resource-id" => Some(each.database.resource_id.clone()),
+            "engine" => Some(each.database.engine.to_string()),
             _ => None,
         };
         if named && passes(&filters(query), value)? {
@@ -177,11 +177,11 @@ fn describe_clusters(rds: &Rds, query: &Query, operation: &str) -> Answer {
     for each in state.clusters.values() {
         let named = wanted
             .as_ref()
-            .is_none_or(|wanted| *wanted == each.resource.id || *wanted == each.resource.arn.to_ascii_lowercase());
+            .is_none_or(|wanted| *wanted == each.database.id || *wanted == each.database.arn.to_ascii_lowercase());
         let value = |name: &str| match name {
-            "db-cluster-id" => Some(each.resource.id.clone()),
-            "db-cluster-resource-id" => Some(each.resource.resource_id.clone()),
-            "engine" => Some(each.resource.engine.to_string()),
+            "db-cluster-id" => Some(each.database.id.clone()),
+            "db-cluster-resource-id" => Some(each.database.resource_id.clone()),
+            "engine" => Some(each.database.engine.to_string()),
             _ => None,
         };
         if named && passes(&filters(query), value)? {
@@ -194,7 +194,7 @@ fn describe_clusters(rds: &Rds, query: &Query, operation: &str) -> Answer {
     let (found, next) = page(query, rds.context.options.databases.page_size, found)?;
     Ok(response::rds(operation, |xml| {
         xml.list("DBClusters", "DBCluster", found, |xml, each| {
-            view::cluster(xml, each, &state.members(&each.resource.id));
+            view::cluster(xml, each, &state.members(&each.database.id));
         });
         xml.optional("Marker", next);
     }))

@@ -6,7 +6,7 @@ use super::identifier::{checked, new_resource_id};
 use super::request::{check_subnet_group, farewell, flag, invalid_combination, password_of, restored};
 use super::service::Rds;
 use super::snapshot::find_snapshot;
-use super::state::{Cluster, Resource, Scope};
+use super::state::{Cluster, Database, Scope};
 use super::{creation, deletion, password};
 use crate::wire::{ApiError, Query};
 
@@ -50,7 +50,7 @@ pub(super) fn restore(rds: &Arc<Rds>, query: &Query) -> Result<Cluster, ApiError
         serverless: serverless("MinCapacity").zip(serverless("MaxCapacity")),
         fate: source.fate,
         zones,
-        resource: Resource {
+        database: Database {
             subnet_group: check_subnet_group(rds, query)?,
             security_groups: query.list("VpcSecurityGroupIds.VpcSecurityGroupId"),
             parameter_group: state.parameter_group(query, Scope::Cluster, (source.engine, &source.engine_version))?,
@@ -58,7 +58,7 @@ pub(super) fn restore(rds: &Arc<Rds>, query: &Query) -> Result<Cluster, ApiError
             ..restored(query, &id, arn, new_resource_id("cluster"), &source)
         },
     };
-    state.remember(&id, &cluster.resource.status);
+    state.remember(&id, &cluster.database.status);
     state.clusters.insert(id, cluster.clone());
     drop(state);
     rds.spawn(creation::restore_cluster(Arc::clone(rds), cluster.clone(), source));
@@ -70,25 +70,25 @@ pub(super) fn modify(rds: &Arc<Rds>, query: &Query) -> Result<Cluster, ApiError>
     let id = query.required("DBClusterIdentifier")?.to_ascii_lowercase();
     let mut state = rds.state();
     let cluster = state.clusters.get_mut(&id).ok_or_else(|| not_found(&id))?;
-    if cluster.resource.status != "available" {
-        return Err(invalid_state(&id, &cluster.resource.status));
+    if cluster.database.status != "available" {
+        return Err(invalid_state(&id, &cluster.database.status));
     }
-    let password = password_of(query, cluster.resource.engine)?;
+    let password = password_of(query, cluster.database.engine)?;
     let groups = query.list("VpcSecurityGroupIds.VpcSecurityGroupId");
     if !groups.is_empty() {
-        cluster.resource.security_groups = groups;
+        cluster.database.security_groups = groups;
     }
-    cluster.resource.deletion_protection =
-        flag(query, "DeletionProtection").unwrap_or(cluster.resource.deletion_protection);
+    cluster.database.deletion_protection =
+        flag(query, "DeletionProtection").unwrap_or(cluster.database.deletion_protection);
     if let Some(days) = query.number("BackupRetentionPeriod").and_then(|days| u32::try_from(days).ok()) {
         // Aurora always keeps a day.
-        cluster.resource.backup_retention_days = days.max(1);
+        cluster.database.backup_retention_days = days.max(1);
     }
-    cluster.resource.pending_passwords += u32::from(password.is_some());
+    cluster.database.pending_passwords += u32::from(password.is_some());
     let answer = cluster.clone();
     drop(state);
     if let Some(password) = password {
-        rds.spawn(password::change_password(Arc::clone(rds), answer.resource.resource_id.clone(), password));
+        rds.spawn(password::change_password(Arc::clone(rds), answer.database.resource_id.clone(), password));
     }
     Ok(answer)
 }
@@ -97,16 +97,16 @@ pub(super) fn modify(rds: &Arc<Rds>, query: &Query) -> Result<Cluster, ApiError>
 pub(super) fn delete(rds: &Arc<Rds>, query: &Query) -> Result<Cluster, ApiError> {
     let id = query.required("DBClusterIdentifier")?.to_ascii_lowercase();
     let mut state = rds.state();
-    let stay = state.members(&id).iter().any(|member| member.resource.status != "deleting");
+    let stay = state.members(&id).iter().any(|member| member.database.status != "deleting");
     let cluster = state.clusters.get_mut(&id).ok_or_else(|| not_found(&id))?;
-    if cluster.resource.deletion_protection {
+    if cluster.database.deletion_protection {
         return Err(invalid_combination(
             "Cannot delete protected Cluster, please disable deletion protection and try again.",
         ));
     }
     let farewell = farewell(query)?;
-    if cluster.resource.status == "deleting" {
-        return Err(invalid_state(&id, &cluster.resource.status));
+    if cluster.database.status == "deleting" {
+        return Err(invalid_state(&id, &cluster.database.status));
     }
     if stay {
         return Err(ApiError::new(
@@ -115,8 +115,8 @@ pub(super) fn delete(rds: &Arc<Rds>, query: &Query) -> Result<Cluster, ApiError>
             "Cluster cannot be deleted, it still contains DB instances in non-deleting state.",
         ));
     }
-    cluster.resource.farewell = farewell;
-    "deleting".clone_into(&mut cluster.resource.status);
+    cluster.database.farewell = farewell;
+    "deleting".clone_into(&mut cluster.database.status);
     let answer = cluster.clone();
     state.remember(&id, "deleting");
     drop(state);

@@ -68,12 +68,12 @@ async fn settle(rds: &Rds, resource_id: &str, backs_up: bool) {
 
 /// Brings up an instance that is restored from a snapshot.
 pub(super) async fn restore_instance(rds: Arc<Rds>, instance: Instance, source: Snapshot) {
-    let resource = instance.resource.resource_id.as_str();
+    let resource = instance.database.resource_id.as_str();
     if !comes_up(&rds, resource, outcome(source.fate)).await {
         return;
     }
     let directory = rds.directory_of(resource);
-    let group = instance.resource.parameter_group.as_deref();
+    let group = instance.database.parameter_group.as_deref();
     let parameters = rds.state().parameters(source.engine, Scope::Instance, group);
     let start = async {
         copy(source.directory.clone(), directory.clone()).await?;
@@ -84,16 +84,16 @@ pub(super) async fn restore_instance(rds: Arc<Rds>, instance: Instance, source: 
     let server = match started {
         Ok(server) => server,
         Err(error) => {
-            tracing::warn!(instance = instance.resource.id, %error, "a database could not be restored");
+            tracing::warn!(instance = instance.database.id, %error, "a database could not be restored");
             rds.advance(resource, CREATING, "failed");
             return;
         }
     };
     let unwanted = {
         let mut state = rds.state();
-        match state.instance_of(resource).filter(|instance| instance.resource.status == CREATING) {
+        match state.instance_of(resource).filter(|instance| instance.database.status == CREATING) {
             Some(instance) => {
-                instance.resource.port = Some(server.port());
+                instance.database.port = Some(server.port());
                 state.servers.insert(resource.to_owned(), server);
                 None
             }
@@ -101,7 +101,7 @@ pub(super) async fn restore_instance(rds: Arc<Rds>, instance: Instance, source: 
         }
     };
     match unwanted {
-        None => settle(&rds, resource, instance.resource.backup_retention_days > 0).await,
+        None => settle(&rds, resource, instance.database.backup_retention_days > 0).await,
         Some(server) => {
             end(server).await;
             remove(&directory).await;
@@ -111,7 +111,7 @@ pub(super) async fn restore_instance(rds: Arc<Rds>, instance: Instance, source: 
 
 /// Fills a cluster that is restored from a snapshot. No server serves it before it has a member.
 pub(super) async fn restore_cluster(rds: Arc<Rds>, cluster: Cluster, source: Snapshot) {
-    let resource = cluster.resource.resource_id.as_str();
+    let resource = cluster.database.resource_id.as_str();
     if !comes_up(&rds, resource, outcome(cluster.fate)).await {
         return;
     }
@@ -121,7 +121,7 @@ pub(super) async fn restore_cluster(rds: Arc<Rds>, cluster: Cluster, source: Sna
         tokio::time::sleep(rds.context.options.databases.creation)
     );
     if let Err(error) = &copied {
-        tracing::warn!(cluster = cluster.resource.id, %error, "a cluster could not be restored");
+        tracing::warn!(cluster = cluster.database.id, %error, "a cluster could not be restored");
     }
     let status = if copied.is_ok() { AVAILABLE } else { "failed" };
     if !rds.advance(resource, CREATING, status) && rds.state().cluster_of(resource).is_none() {
@@ -131,7 +131,7 @@ pub(super) async fn restore_cluster(rds: Arc<Rds>, cluster: Cluster, source: Sna
 
 /// Brings up a member of a cluster, and with the first one the cluster's server.
 pub(super) async fn create_member(rds: Arc<Rds>, instance: Instance) {
-    let resource = instance.resource.resource_id.as_str();
+    let resource = instance.database.resource_id.as_str();
     let Some(cluster) = instance.cluster.as_ref().and_then(|id| rds.state().clusters.get(id).cloned()) else {
         return;
     };
@@ -142,7 +142,7 @@ pub(super) async fn create_member(rds: Arc<Rds>, instance: Instance) {
     let port = match served {
         Ok(port) => port,
         Err(error) => {
-            tracing::warn!(instance = instance.resource.id, %error, "the server of a cluster could not be started");
+            tracing::warn!(instance = instance.database.id, %error, "the server of a cluster could not be started");
             rds.advance(resource, CREATING, "failed");
             return;
         }
@@ -150,10 +150,10 @@ pub(super) async fn create_member(rds: Arc<Rds>, instance: Instance) {
     let unwanted = {
         let mut state = rds.state();
         if let Some(instance) = state.instance_of(resource) {
-            instance.resource.port = Some(port);
+            instance.database.port = Some(port);
         }
-        if state.members(&cluster.resource.id).is_empty() {
-            state.servers.remove(&cluster.resource.resource_id)
+        if state.members(&cluster.database.id).is_empty() {
+            state.servers.remove(&cluster.database.resource_id)
         } else {
             None
         }
@@ -168,31 +168,31 @@ pub(super) async fn create_member(rds: Arc<Rds>, instance: Instance) {
 /// Starts the server of a cluster, unless it runs; gives its port.
 async fn serve(rds: &Rds, cluster: &Cluster) -> Result<u16> {
     let _starting = rds.starting.lock().await;
-    if let Some(server) = rds.state().servers.get(&cluster.resource.resource_id) {
+    if let Some(server) = rds.state().servers.get(&cluster.database.resource_id) {
         return Ok(server.port());
     }
-    let directory = rds.directory_of(&cluster.resource.resource_id);
+    let directory = rds.directory_of(&cluster.database.resource_id);
     let certificate = rds.make_certificate()?;
-    let group = cluster.resource.parameter_group.as_deref();
-    let parameters = rds.state().parameters(cluster.resource.engine, Scope::Cluster, group);
+    let group = cluster.database.parameter_group.as_deref();
+    let parameters = rds.state().parameters(cluster.database.engine, Scope::Cluster, group);
     let server = DatabaseServer::start(
-        cluster.resource.engine,
+        cluster.database.engine,
         &directory,
-        &cluster.resource.master_user,
+        &cluster.database.master_user,
         &certificate,
         &parameters,
     )
     .await?;
     let waiting =
-        rds.state().cluster_of(&cluster.resource.resource_id).and_then(|cluster| cluster.waiting_password.take());
+        rds.state().cluster_of(&cluster.database.resource_id).and_then(|cluster| cluster.waiting_password.take());
     if let Some(password) = waiting {
-        set_password(&server.superuser(), cluster.resource.engine, &cluster.resource.master_user, &password).await?;
+        set_password(&server.superuser(), cluster.database.engine, &cluster.database.master_user, &password).await?;
     }
     let port = server.port();
     let mut state = rds.state();
-    if let Some(cluster) = state.cluster_of(&cluster.resource.resource_id) {
-        cluster.resource.port = Some(port);
+    if let Some(cluster) = state.cluster_of(&cluster.database.resource_id) {
+        cluster.database.port = Some(port);
     }
-    state.servers.insert(cluster.resource.resource_id.clone(), server);
+    state.servers.insert(cluster.database.resource_id.clone(), server);
     Ok(port)
 }

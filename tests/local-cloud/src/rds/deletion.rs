@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::identifier::now;
 use super::life::{copy, end, remove};
 use super::service::Rds;
-use super::state::{Cluster, Instance, Resource, Snapshot};
+use super::state::{Cluster, Database, Instance, Snapshot};
 use crate::recovery_point::DatabaseFate;
 
 /// Ends the server of something that is deleted, in good order when its data is still needed.
@@ -24,58 +24,58 @@ async fn take_down(rds: &Rds, resource: &str, keeps_data: bool) {
 pub(super) async fn delete_instance(rds: Arc<Rds>, instance: Instance) {
     tokio::time::sleep(rds.context.options.databases.deletion).await;
     let Some(owner) = &instance.cluster else {
-        take_down(&rds, &instance.resource.resource_id, instance.resource.farewell.final_snapshot.is_some()).await;
-        let directory = rds.directory_of(&instance.resource.resource_id);
+        take_down(&rds, &instance.database.resource_id, instance.database.farewell.final_snapshot.is_some()).await;
+        let directory = rds.directory_of(&instance.database.resource_id);
         let kept = instance
-            .resource
+            .database
             .farewell
             .final_snapshot
             .as_deref()
-            .map(|name| final_snapshot(&rds, &instance.resource, false, name));
+            .map(|name| final_snapshot(&rds, &instance.database, false, name));
         keep(&rds, kept, &directory).await;
         remove(&directory).await;
         let mut state = rds.state();
-        if instance.resource.farewell.automated_backups && instance.resource.backup_retention_days > 0 {
-            state.automated_backups.push(instance.resource.id.clone());
+        if instance.database.farewell.automated_backups && instance.database.backup_retention_days > 0 {
+            state.automated_backups.push(instance.database.id.clone());
         }
-        state.instances.remove(&instance.resource.id);
+        state.instances.remove(&instance.database.id);
         return;
     };
     let last = {
         let state = rds.state();
-        let others = state.members(owner).iter().any(|member| member.resource.id != instance.resource.id);
-        (!others).then(|| state.clusters.get(owner).map(|cluster| cluster.resource.resource_id.clone())).flatten()
+        let others = state.members(owner).iter().any(|member| member.database.id != instance.database.id);
+        (!others).then(|| state.clusters.get(owner).map(|cluster| cluster.database.resource_id.clone())).flatten()
     };
     if let Some(cluster) = last {
         take_down(&rds, &cluster, true).await;
         if let Some(cluster) = rds.state().cluster_of(&cluster) {
-            cluster.resource.port = None;
+            cluster.database.port = None;
         }
     }
-    rds.state().instances.remove(&instance.resource.id);
+    rds.state().instances.remove(&instance.database.id);
 }
 
 /// Deletes a cluster, once its members are gone.
 pub(super) async fn delete_cluster(rds: Arc<Rds>, cluster: Cluster) {
     tokio::time::sleep(rds.context.options.databases.deletion).await;
-    while !rds.state().members(&cluster.resource.id).is_empty() {
+    while !rds.state().members(&cluster.database.id).is_empty() {
         tokio::time::sleep(rds.context.options.databases.deletion).await;
     }
-    take_down(&rds, &cluster.resource.resource_id, cluster.resource.farewell.final_snapshot.is_some()).await;
-    let directory = rds.directory_of(&cluster.resource.resource_id);
+    take_down(&rds, &cluster.database.resource_id, cluster.database.farewell.final_snapshot.is_some()).await;
+    let directory = rds.directory_of(&cluster.database.resource_id);
     let kept = cluster
-        .resource
+        .database
         .farewell
         .final_snapshot
         .as_deref()
-        .map(|name| final_snapshot(&rds, &cluster.resource, true, name));
+        .map(|name| final_snapshot(&rds, &cluster.database, true, name));
     keep(&rds, kept, &directory).await;
     remove(&directory).await;
     let mut state = rds.state();
-    if cluster.resource.farewell.automated_backups {
-        state.automated_backups.push(cluster.resource.id.clone());
+    if cluster.database.farewell.automated_backups {
+        state.automated_backups.push(cluster.database.id.clone());
     }
-    state.clusters.remove(&cluster.resource.id);
+    state.clusters.remove(&cluster.database.id);
 }
 
 /// Makes the final snapshot of a deletion, if there is to be one.
@@ -87,7 +87,7 @@ async fn keep(rds: &Rds, snapshot: Option<Snapshot>, from: &Path) {
     }
 }
 
-fn final_snapshot(rds: &Rds, of: &Resource, is_cluster: bool, name: &str) -> Snapshot {
+fn final_snapshot(rds: &Rds, of: &Database, is_cluster: bool, name: &str) -> Snapshot {
     let kind = if is_cluster { "cluster-snapshot" } else { "snapshot" };
     Snapshot {
         arn: rds.context.names.arn("rds", &format!("{kind}:{name}")),

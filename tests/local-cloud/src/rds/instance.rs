@@ -6,7 +6,7 @@ use super::identifier::{checked, new_resource_id, now};
 use super::request::{check_subnet_group, farewell, flag, invalid_combination, password_of, restored};
 use super::service::Rds;
 use super::snapshot::find_snapshot;
-use super::state::{Farewell, Instance, Resource, Scope, State};
+use super::state::{Database, Farewell, Instance, Scope, State};
 use super::{cluster, creation, deletion, orderable, password};
 use crate::wire::{ApiError, Query};
 
@@ -90,7 +90,7 @@ pub(super) fn restore(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiErro
         // public.
         publicly_accessible: flag(query, "PubliclyAccessible").unwrap_or(query.get("DBSubnetGroupName").is_none()),
         multi_az,
-        resource: Resource {
+        database: Database {
             subnet_group: check_subnet_group(rds, query)?,
             security_groups: query.list("VpcSecurityGroupIds.VpcSecurityGroupId"),
             parameter_group: state.parameter_group(query, Scope::Instance, (source.engine, &source.engine_version))?,
@@ -98,7 +98,7 @@ pub(super) fn restore(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiErro
             ..restored(query, &id, arn, new_resource_id("db"), &source)
         },
     };
-    state.remember(&id, &instance.resource.status);
+    state.remember(&id, &instance.database.status);
     state.instances.insert(id, instance.clone());
     drop(state);
     rds.spawn(creation::restore_instance(Arc::clone(rds), instance.clone(), source));
@@ -118,10 +118,10 @@ pub(super) fn create(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiError
     if state.instances.contains_key(&id) {
         return Err(ApiError::new(400, "DBInstanceAlreadyExists", "DB instance already exists"));
     }
-    if cluster.resource.engine.name() != engine {
+    if cluster.database.engine.name() != engine {
         return Err(invalid_combination(format!(
             "The engine name requested for your DB instance ({engine}) doesn't match the engine name of your DB cluster ({}).",
-            cluster.resource.engine
+            cluster.database.engine
         )));
     }
     let belong_to_cluster =
@@ -131,12 +131,12 @@ pub(super) fn create(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiError
             "The parameter {name} is set for the DB cluster, not for its instances."
         )));
     }
-    if cluster.resource.status != "available" {
-        return Err(cluster::invalid_state(&owner, &cluster.resource.status));
+    if cluster.database.status != "available" {
+        return Err(cluster::invalid_state(&owner, &cluster.database.status));
     }
     let zone = zone_for(rds, &state, query, &class)?;
-    orderable::check(rds, &class, cluster.resource.engine, &cluster.resource.engine_version, &zone)?;
-    let of_cluster = cluster.resource;
+    orderable::check(rds, &class, cluster.database.engine, &cluster.database.engine_version, &zone)?;
+    let of_cluster = cluster.database;
     let engine = (of_cluster.engine, of_cluster.engine_version.as_str());
     let instance = Instance {
         class,
@@ -144,7 +144,7 @@ pub(super) fn create(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiError
         publicly_accessible: flag(query, "PubliclyAccessible").unwrap_or(of_cluster.subnet_group.is_none()),
         multi_az: false,
         cluster: Some(owner),
-        resource: Resource {
+        database: Database {
             arn: rds.context.names.arn("rds", &format!("db:{id}")),
             resource_id: new_resource_id("db"),
             status: "creating".to_owned(),
@@ -161,7 +161,7 @@ pub(super) fn create(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiError
             ..of_cluster.clone()
         },
     };
-    state.remember(&id, &instance.resource.status);
+    state.remember(&id, &instance.database.status);
     state.instances.insert(id, instance.clone());
     drop(state);
     rds.spawn(creation::create_member(Arc::clone(rds), instance.clone()));
@@ -175,10 +175,10 @@ pub(super) fn modify(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiError
     let retention = days(query)?;
     let mut state = rds.state();
     let instance = state.instances.get_mut(&id).ok_or_else(|| not_found(&id))?;
-    if instance.resource.status != "available" {
+    if instance.database.status != "available" {
         return Err(ApiError::new(400, "InvalidDBInstanceState", "Database instance is not in available state."));
     }
-    let password = password_of(query, instance.resource.engine)?;
+    let password = password_of(query, instance.database.engine)?;
     if password.is_some() && instance.cluster.is_some() {
         return Err(invalid_combination(
             "The specified DB Instance is a member of a cluster. Modify the master user password for the DB Instance using the ModifyDbCluster API",
@@ -186,21 +186,21 @@ pub(super) fn modify(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiError
     }
     let groups = query.list("VpcSecurityGroupIds.VpcSecurityGroupId");
     if !groups.is_empty() {
-        instance.resource.security_groups = groups;
+        instance.database.security_groups = groups;
     }
-    instance.resource.subnet_group = subnet_group.or(instance.resource.subnet_group.take());
-    instance.resource.backup_retention_days = retention.unwrap_or(instance.resource.backup_retention_days);
-    instance.resource.deletion_protection =
-        flag(query, "DeletionProtection").unwrap_or(instance.resource.deletion_protection);
+    instance.database.subnet_group = subnet_group.or(instance.database.subnet_group.take());
+    instance.database.backup_retention_days = retention.unwrap_or(instance.database.backup_retention_days);
+    instance.database.deletion_protection =
+        flag(query, "DeletionProtection").unwrap_or(instance.database.deletion_protection);
     instance.publicly_accessible = flag(query, "PubliclyAccessible").unwrap_or(instance.publicly_accessible);
     if let Some(class) = query.get("DBInstanceClass") {
         class.clone_into(&mut instance.class);
     }
-    instance.resource.pending_passwords += u32::from(password.is_some());
+    instance.database.pending_passwords += u32::from(password.is_some());
     let answer = instance.clone();
     drop(state);
     if let Some(password) = password {
-        rds.spawn(password::change_password(Arc::clone(rds), answer.resource.resource_id.clone(), password));
+        rds.spawn(password::change_password(Arc::clone(rds), answer.database.resource_id.clone(), password));
     }
     Ok(answer)
 }
@@ -210,24 +210,24 @@ pub(super) fn delete(rds: &Arc<Rds>, query: &Query) -> Result<Instance, ApiError
     let id = query.required("DBInstanceIdentifier")?.to_ascii_lowercase();
     let mut state = rds.state();
     let instance = state.instances.get_mut(&id).ok_or_else(|| not_found(&id))?;
-    if instance.resource.deletion_protection {
+    if instance.database.deletion_protection {
         return Err(invalid_combination(
             "Cannot delete protected DB Instance, please disable deletion protection and try again.",
         ));
     }
     // The data of a member is its cluster's: nothing is said about it here.
     let farewell = if instance.cluster.is_some() { Farewell::default() } else { farewell(query)? };
-    if instance.resource.status == "deleting" {
+    if instance.database.status == "deleting" {
         return Err(invalid_state(&id, "is already being deleted."));
     }
-    if instance.resource.port.is_none() && farewell.final_snapshot.is_some() {
+    if instance.database.port.is_none() && farewell.final_snapshot.is_some() {
         return Err(invalid_state(
             &id,
-            &format!("is {}: no final snapshot can be made of it.", instance.resource.status),
+            &format!("is {}: no final snapshot can be made of it.", instance.database.status),
         ));
     }
-    instance.resource.farewell = farewell;
-    "deleting".clone_into(&mut instance.resource.status);
+    instance.database.farewell = farewell;
+    "deleting".clone_into(&mut instance.database.status);
     let answer = instance.clone();
     state.remember(&id, "deleting");
     drop(state);

@@ -16,7 +16,7 @@ pub(super) const RESETTING: &str = "resetting-master-credentials";
 impl State {
     /// Moves an instance or a cluster from one state to the next; one that is in another state stays there.
     pub(super) fn advance(&mut self, resource_id: &str, from: &str, to: &str) -> bool {
-        let found = self.resource_of(resource_id).filter(|resource| resource.status == from);
+        let found = self.database_of(resource_id).filter(|resource| resource.status == from);
         let Some(resource) = found else { return false };
         to.clone_into(&mut resource.status);
         let id = resource.id.clone();
@@ -27,8 +27,8 @@ impl State {
     /// The resource ids of an instance alone, or of a cluster and its members.
     pub(super) fn affected(&mut self, resource_id: &str) -> Vec<String> {
         let mut all = vec![resource_id.to_owned()];
-        if let Some(cluster) = self.cluster_of(resource_id).map(|cluster| cluster.resource.id.clone()) {
-            all.extend(self.members(&cluster).iter().map(|member| member.resource.resource_id.clone()));
+        if let Some(cluster) = self.cluster_of(resource_id).map(|cluster| cluster.database.id.clone()) {
+            all.extend(self.members(&cluster).iter().map(|member| member.database.resource_id.clone()));
         }
         all
     }

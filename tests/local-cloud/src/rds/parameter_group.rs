@@ -106,9 +106,9 @@ impl State {
     fn is_used(&self, scope: Scope, name: &str) -> bool {
         match scope {
             Scope::Instance => {
-                self.instances.values().any(|each| each.resource.parameter_group.as_deref() == Some(name))
+                self.instances.values().any(|each| each.database.parameter_group.as_deref() == Some(name))
             }
-            Scope::Cluster => self.clusters.values().any(|each| each.resource.parameter_group.as_deref() == Some(name)),
+            Scope::Cluster => self.clusters.values().any(|each| each.database.parameter_group.as_deref() == Some(name)),
         }
     }
 }

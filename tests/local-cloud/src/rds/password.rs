@@ -25,9 +25,9 @@ pub(super) async fn change_password(rds: Arc<Rds>, resource: String, password: P
         let way = state.servers.get(&resource).map(DatabaseServer::superuser);
         let instance = state
             .instance_of(&resource)
-            .map(|instance| (instance.resource.engine, instance.resource.master_user.clone()));
+            .map(|instance| (instance.database.engine, instance.database.master_user.clone()));
         let owner = instance.or_else(|| {
-            state.cluster_of(&resource).map(|cluster| (cluster.resource.engine, cluster.resource.master_user.clone()))
+            state.cluster_of(&resource).map(|cluster| (cluster.database.engine, cluster.database.master_user.clone()))
         });
         (way, owner)
     };
@@ -46,7 +46,7 @@ pub(super) async fn change_password(rds: Arc<Rds>, resource: String, password: P
     }
     drop(starting);
     let mut state = rds.state();
-    if let Some(owner) = state.resource_of(&resource) {
+    if let Some(owner) = state.database_of(&resource) {
         owner.pending_passwords = owner.pending_passwords.saturating_sub(1);
     }
     for each in &affected {

@@ -3,7 +3,7 @@
 use super::identifier::now;
 use super::server::Password;
 use super::service::Rds;
-use super::state::{Farewell, Resource, Snapshot};
+use super::state::{Database, Farewell, Snapshot};
 use crate::engine::DatabaseEngine;
 use crate::wire::{ApiError, Query};
 
@@ -64,8 +64,8 @@ pub(super) fn farewell(query: &Query) -> Result<Farewell, ApiError> {
 }
 
 /// What is restored from a snapshot, as far as snapshot and request alone say it.
-pub(super) fn restored(query: &Query, id: &str, arn: String, resource_id: String, source: &Snapshot) -> Resource {
-    Resource {
+pub(super) fn restored(query: &Query, id: &str, arn: String, resource_id: String, source: &Snapshot) -> Database {
+    Database {
         id: id.to_owned(),
         resource_id,
         arn,

@@ -114,7 +114,7 @@ impl Rds {
         state
             .clusters
             .values()
-            .map(|cluster| view::cluster_view(cluster, &state.members(&cluster.resource.id)))
+            .map(|cluster| view::cluster_view(cluster, &state.members(&cluster.database.id)))
             .collect()
     }
 

@@ -27,7 +27,7 @@ pub(super) struct State {
 
 /// What an instance and a cluster have in common.
 #[derive(Debug, Clone)]
-pub(super) struct Resource {
+pub(super) struct Database {
     pub(super) id: String,
     /// The id that no other resource ever had.
     pub(super) resource_id: String,
@@ -57,7 +57,7 @@ pub(super) struct Resource {
 /// An instance.
 #[derive(Debug, Clone)]
 pub(super) struct Instance {
-    pub(super) resource: Resource,
+    pub(super) database: Database,
     pub(super) class: String,
     pub(super) zone: String,
     /// The cluster whose data it serves.
@@ -76,7 +76,7 @@ pub(super) struct Farewell {
 /// A cluster.
 #[derive(Debug, Clone)]
 pub(super) struct Cluster {
-    pub(super) resource: Resource,
+    pub(super) database: Database,
     /// A password that the server gets when the first member starts it.
     pub(super) waiting_password: Option<Password>,
     pub(super) zones: Vec<String>,
@@ -159,10 +159,10 @@ impl Scope {
 impl State {
     /// The resource id of what owns the data of an instance (its cluster, or itself) or of a cluster.
     pub(super) fn data_owner(&self, id: &str) -> Option<String> {
-        let cluster = |id: &str| self.clusters.get(id).map(|cluster| cluster.resource.resource_id.clone());
+        let cluster = |id: &str| self.clusters.get(id).map(|cluster| cluster.database.resource_id.clone());
         match self.instances.get(id) {
             Some(Instance { cluster: Some(owner), .. }) => cluster(owner),
-            Some(instance) => Some(instance.resource.resource_id.clone()),
+            Some(instance) => Some(instance.database.resource_id.clone()),
             None => cluster(id),
         }
     }
@@ -179,18 +179,18 @@ impl State {
 
     /// The instance with this resource id.
     pub(super) fn instance_of(&mut self, resource_id: &str) -> Option<&mut Instance> {
-        self.instances.values_mut().find(|instance| instance.resource.resource_id == resource_id)
+        self.instances.values_mut().find(|instance| instance.database.resource_id == resource_id)
     }
 
     /// The cluster with this resource id.
     pub(super) fn cluster_of(&mut self, resource_id: &str) -> Option<&mut Cluster> {
-        self.clusters.values_mut().find(|cluster| cluster.resource.resource_id == resource_id)
+        self.clusters.values_mut().find(|cluster| cluster.database.resource_id == resource_id)
     }
 
     /// The instance or the cluster with this resource id.
-    pub(super) fn resource_of(&mut self, resource_id: &str) -> Option<&mut Resource> {
-        let instances = self.instances.values_mut().map(|instance| &mut instance.resource);
-        let clusters = self.clusters.values_mut().map(|cluster| &mut cluster.resource);
-        instances.chain(clusters).find(|resource| resource.resource_id == resource_id)
+    pub(super) fn database_of(&mut self, resource_id: &str) -> Option<&mut Database> {
+        let instances = self.instances.values_mut().map(|instance| &mut instance.database);
+        let clusters = self.clusters.values_mut().map(|cluster| &mut cluster.database);
+        instances.chain(clusters).find(|database| database.resource_id == resource_id)
     }
 }

@@ -21,75 +21,75 @@ fn pending_password(xml: &mut Xml, pending: u32) {
 
 /// The fields of a `DBInstance`.
 pub(super) fn instance(xml: &mut Xml, instance: &Instance) {
-    xml.text("DBInstanceIdentifier", &instance.resource.id)
-        .text("DBInstanceArn", &instance.resource.arn)
-        .text("DbiResourceId", &instance.resource.resource_id)
+    xml.text("DBInstanceIdentifier", &instance.database.id)
+        .text("DBInstanceArn", &instance.database.arn)
+        .text("DbiResourceId", &instance.database.resource_id)
         .text("DBInstanceClass", &instance.class)
-        .text("Engine", instance.resource.engine)
-        .text("EngineVersion", &instance.resource.engine_version)
-        .text("LicenseModel", instance.resource.engine.license())
-        .text("DBInstanceStatus", &instance.resource.status)
-        .text("MasterUsername", &instance.resource.master_user)
+        .text("Engine", instance.database.engine)
+        .text("EngineVersion", &instance.database.engine_version)
+        .text("LicenseModel", instance.database.engine.license())
+        .text("DBInstanceStatus", &instance.database.status)
+        .text("MasterUsername", &instance.database.master_user)
         .text("AvailabilityZone", &instance.zone)
-        .text("InstanceCreateTime", &instance.resource.created)
-        .text("AllocatedStorage", instance.resource.allocated_storage_gib)
-        .text("StorageType", &instance.resource.storage_type)
-        .text("StorageEncrypted", instance.resource.kms_key_arn.is_some())
-        .optional("KmsKeyId", instance.resource.kms_key_arn.as_ref())
+        .text("InstanceCreateTime", &instance.database.created)
+        .text("AllocatedStorage", instance.database.allocated_storage_gib)
+        .text("StorageType", &instance.database.storage_type)
+        .text("StorageEncrypted", instance.database.kms_key_arn.is_some())
+        .optional("KmsKeyId", instance.database.kms_key_arn.as_ref())
         .optional("DBClusterIdentifier", instance.cluster.as_ref())
-        .text("BackupRetentionPeriod", instance.resource.backup_retention_days)
-        .text("DeletionProtection", instance.resource.deletion_protection)
+        .text("BackupRetentionPeriod", instance.database.backup_retention_days)
+        .text("DeletionProtection", instance.database.deletion_protection)
         .text("PubliclyAccessible", instance.publicly_accessible)
         .text("MultiAZ", instance.multi_az)
         .text("DbInstancePort", 0)
         .text("CACertificateIdentifier", "rds-ca-rsa2048-g1")
         .text("IAMDatabaseAuthenticationEnabled", false);
     // RDS tells the endpoint only when there is one.
-    if let Some(port) = instance.resource.port {
+    if let Some(port) = instance.database.port {
         xml.element("Endpoint", |xml| {
             xml.text("Address", HOST).text("Port", port).text("HostedZoneId", "Z2R2ITUGPM61AM");
         });
     }
-    if let Some(name) = &instance.resource.subnet_group {
+    if let Some(name) = &instance.database.subnet_group {
         xml.element("DBSubnetGroup", |xml| {
             xml.text("DBSubnetGroupName", name).text("SubnetGroupStatus", "Complete");
         });
     }
-    if let Some(name) = &instance.resource.parameter_group {
+    if let Some(name) = &instance.database.parameter_group {
         xml.list("DBParameterGroups", "DBParameterGroup", [name], |xml, name| {
             xml.text("DBParameterGroupName", name).text("ParameterApplyStatus", "in-sync");
         });
     }
-    security_groups(xml, &instance.resource.security_groups);
-    pending_password(xml, instance.resource.pending_passwords);
-    xml.tag_list(&instance.resource.tags);
+    security_groups(xml, &instance.database.security_groups);
+    pending_password(xml, instance.database.pending_passwords);
+    xml.tag_list(&instance.database.tags);
 }
 
 /// The fields of a `DBCluster`.
 pub(super) fn cluster(xml: &mut Xml, cluster: &Cluster, members: &[&Instance]) {
-    xml.text("DBClusterIdentifier", &cluster.resource.id)
-        .text("DBClusterArn", &cluster.resource.arn)
-        .text("DbClusterResourceId", &cluster.resource.resource_id)
-        .text("Engine", cluster.resource.engine)
-        .text("EngineVersion", &cluster.resource.engine_version)
+    xml.text("DBClusterIdentifier", &cluster.database.id)
+        .text("DBClusterArn", &cluster.database.arn)
+        .text("DbClusterResourceId", &cluster.database.resource_id)
+        .text("Engine", cluster.database.engine)
+        .text("EngineVersion", &cluster.database.engine_version)
         .text("EngineMode", "provisioned")
-        .text("Status", &cluster.resource.status)
-        .text("MasterUsername", &cluster.resource.master_user)
-        .text("ClusterCreateTime", &cluster.resource.created)
+        .text("Status", &cluster.database.status)
+        .text("MasterUsername", &cluster.database.master_user)
+        .text("ClusterCreateTime", &cluster.database.created)
         .text("AllocatedStorage", 1)
-        .text("StorageType", &cluster.resource.storage_type)
-        .text("StorageEncrypted", cluster.resource.kms_key_arn.is_some())
-        .optional("KmsKeyId", cluster.resource.kms_key_arn.as_ref())
-        .text("BackupRetentionPeriod", cluster.resource.backup_retention_days)
-        .text("DeletionProtection", cluster.resource.deletion_protection)
+        .text("StorageType", &cluster.database.storage_type)
+        .text("StorageEncrypted", cluster.database.kms_key_arn.is_some())
+        .optional("KmsKeyId", cluster.database.kms_key_arn.as_ref())
+        .text("BackupRetentionPeriod", cluster.database.backup_retention_days)
+        .text("DeletionProtection", cluster.database.deletion_protection)
         .text("MultiAZ", false)
         // A cluster has an endpoint from the start, at which nobody answers before a member does.
         .text("Endpoint", HOST)
         .text("ReaderEndpoint", HOST)
-        .text("Port", cluster.resource.port.unwrap_or(cluster.resource.engine.usual_port()))
+        .text("Port", cluster.database.port.unwrap_or(cluster.database.engine.usual_port()))
         .text("HostedZoneId", "Z2R2ITUGPM61AM")
-        .optional("DBSubnetGroup", cluster.resource.subnet_group.as_ref())
-        .optional("DBClusterParameterGroup", cluster.resource.parameter_group.as_ref());
+        .optional("DBSubnetGroup", cluster.database.subnet_group.as_ref())
+        .optional("DBClusterParameterGroup", cluster.database.parameter_group.as_ref());
     if let Some((least, most)) = &cluster.serverless {
         xml.element("ServerlessV2ScalingConfiguration", |xml| {
             xml.text("MinCapacity", least).text("MaxCapacity", most);
@@ -97,14 +97,14 @@ pub(super) fn cluster(xml: &mut Xml, cluster: &Cluster, members: &[&Instance]) {
     }
     xml.texts("AvailabilityZones", "AvailabilityZone", &cluster.zones);
     xml.list("DBClusterMembers", "DBClusterMember", members.iter().enumerate(), |xml, (number, member)| {
-        xml.text("DBInstanceIdentifier", &member.resource.id)
+        xml.text("DBInstanceIdentifier", &member.database.id)
             .text("IsClusterWriter", number == 0)
             .text("DBClusterParameterGroupStatus", "in-sync")
             .text("PromotionTier", 1);
     });
-    security_groups(xml, &cluster.resource.security_groups);
-    pending_password(xml, cluster.resource.pending_passwords);
-    xml.tag_list(&cluster.resource.tags);
+    security_groups(xml, &cluster.database.security_groups);
+    pending_password(xml, cluster.database.pending_passwords);
+    xml.tag_list(&cluster.database.tags);
 }
 
 /// What a `DBSnapshot` and a `DBClusterSnapshot` have in common.
@@ -173,39 +173,39 @@ pub(super) fn orderable(
 
 pub(super) fn instance_view(instance: &Instance) -> DatabaseView {
     DatabaseView {
-        id: instance.resource.id.clone(),
-        arn: instance.resource.arn.clone(),
-        engine: instance.resource.engine,
-        status: instance.resource.status.clone(),
-        tags: instance.resource.tags.clone(),
+        id: instance.database.id.clone(),
+        arn: instance.database.arn.clone(),
+        engine: instance.database.engine,
+        status: instance.database.status.clone(),
+        tags: instance.database.tags.clone(),
         zone: instance.zone.clone(),
         class: instance.class.clone(),
         cluster: instance.cluster.clone(),
-        port: instance.resource.port,
-        password_pending: instance.resource.pending_passwords > 0,
+        port: instance.database.port,
+        password_pending: instance.database.pending_passwords > 0,
         publicly_accessible: instance.publicly_accessible,
-        subnet_group: instance.resource.subnet_group.clone(),
-        security_groups: instance.resource.security_groups.clone(),
-        storage_type: instance.resource.storage_type.clone(),
-        backup_retention_days: instance.resource.backup_retention_days,
-        deletion_protection: instance.resource.deletion_protection,
+        subnet_group: instance.database.subnet_group.clone(),
+        security_groups: instance.database.security_groups.clone(),
+        storage_type: instance.database.storage_type.clone(),
+        backup_retention_days: instance.database.backup_retention_days,
+        deletion_protection: instance.database.deletion_protection,
     }
 }
 
 pub(super) fn cluster_view(cluster: &Cluster, members: &[&Instance]) -> DatabaseClusterView {
     DatabaseClusterView {
-        id: cluster.resource.id.clone(),
-        arn: cluster.resource.arn.clone(),
-        engine: cluster.resource.engine,
-        status: cluster.resource.status.clone(),
-        tags: cluster.resource.tags.clone(),
-        members: members.iter().map(|member| member.resource.id.clone()).collect(),
-        port: cluster.resource.port,
-        password_pending: cluster.resource.pending_passwords > 0,
-        subnet_group: cluster.resource.subnet_group.clone(),
-        security_groups: cluster.resource.security_groups.clone(),
-        storage_type: cluster.resource.storage_type.clone(),
-        backup_retention_days: cluster.resource.backup_retention_days,
-        deletion_protection: cluster.resource.deletion_protection,
+        id: cluster.database.id.clone(),
+        arn: cluster.database.arn.clone(),
+        engine: cluster.database.engine,
+        status: cluster.database.status.clone(),
+        tags: cluster.database.tags.clone(),
+        members: members.iter().map(|member| member.database.id.clone()).collect(),
+        port: cluster.database.port,
+        password_pending: cluster.database.pending_passwords > 0,
+        subnet_group: cluster.database.subnet_group.clone(),
+        security_groups: cluster.database.security_groups.clone(),
+        storage_type: cluster.database.storage_type.clone(),
+        backup_retention_days: cluster.database.backup_retention_days,
+        deletion_protection: cluster.database.deletion_protection,
     }
 }

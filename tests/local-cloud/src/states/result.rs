@@ -17,15 +17,14 @@ pub(crate) async fn result(states: &States, arn: &str) -> Result<ExecutionResult
     let parsed =
         |name: &str| described.get(name).and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
     let text = |name: &str| described.get(name).and_then(Value::as_str).map(str::to_owned);
-    let status: ExecutionStatus = serde_json::from_value(described["status"].clone()).map_err(|error| Error::Call {
-        operation: format!("DescribeExecution of {arn}"),
-        message: error.to_string(),
+    let ended_as: ExecutionStatus = serde_json::from_value(described["status"].clone()).map_err(|error| {
+        Error::Call { operation: format!("DescribeExecution of {arn}"), message: error.to_string() }
     })?;
     let seconds = |name: &str| described[name].as_f64();
     let started = seconds("startDate").unwrap_or_default();
     Ok(ExecutionResult {
         arn: arn.to_owned(),
-        status,
+        status: ended_as,
         input: parsed("input").unwrap_or_default(),
         output: parsed("output"),
         error: text("error"),
