@@ -14,7 +14,11 @@ where
     F: Future<Output = Result<O, Error>>,
 {
     lambda_runtime::tracing::init_default_subscriber();
-    let answer = async |event: LambdaEvent<I>| handler(event.payload).await.map_err(|error| diagnostic(&error));
+    let answer = |event: LambdaEvent<I>| {
+        // Large, and moved about by the runtime.
+        let work = Box::pin(handler(event.payload));
+        async move { work.await.map_err(|error| diagnostic(&error)) }
+    };
     lambda_runtime::run(service_fn(answer)).await
 }
 

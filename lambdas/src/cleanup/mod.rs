@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::turn::{Scope, Turn};
 use crate::resource::parameter_group::GroupKind;
-use crate::{cause, claim, runtime};
+use crate::{cause, claim};
 
 /// The clients that a turn needs.
 #[derive(Debug, Clone)]
@@ -114,7 +114,7 @@ impl Cleaner {
             ec2: aws_sdk_ec2::Client::new(config),
             rds: aws_sdk_rds::Client::new(config),
             ssm: aws_sdk_ssm::Client::new(config),
-            s3: runtime::s3(config),
+            s3: aws::config::s3(config),
         }
     }
 

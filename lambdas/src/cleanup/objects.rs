@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use aws::bucket::{Bucket, Listed, UnfinishedUpload};
-use domain::failure::{Error, Failure};
+use domain::failure::{Error, Failure, Kind};
 use domain::key::{ERROR, NATIVE_LISTING};
 use domain::manifest::Manifest;
 use domain::plan::{Plan, Unit};

@@ -3,7 +3,7 @@
 use domain::failure::Error;
 
 /// What one turn did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Turn {
     /// What it removed or asked to be removed.
     pub removed: Vec<String>,
@@ -27,7 +27,7 @@ impl Turn {
 
     /// What is left and what went wrong, as text.
     pub fn leftovers(&self) -> Vec<String> {
-        let errors = self.errors.iter().map(ToString::to_string);
+        let errors = self.errors.iter().map(Error::chain);
         self.remaining.iter().cloned().chain(errors).collect()
     }
 

@@ -114,7 +114,7 @@ impl Planner {
     async fn without_recovery_point(&self, export: &ExportRequest) -> Result<Decision, Error> {
         let export_id = name::export_id(&export.recovery_point, export.generation);
         let rows = self.bucket.list(EXPORTS).await?;
-        if let Some(row) = rows.iter().find(|row| key::export_id_of(&row.key).as_ref() == Some(&export_id)) {
+        if let Some(row) = rows.iter().find(|row| domain::key::export_id_of(&row.key).as_ref() == Some(&export_id)) {
             return Ok(finished(&export_id, &row.key));
         }
         Err(Error::new(

@@ -192,13 +192,13 @@ fn subject(event: &Value) -> Result<Option<ExecutionArn>, Error> {
 /// Whatever is left makes the call fail, so that Lambda makes it again.
 fn report(turns: BTreeMap<ExecutionArn, Turn>, orphans: Turn, errors: &[Error]) -> Result<ReaperReport, Error> {
     let mut left = Vec::new();
-    let mut kinds: Vec<Kind> = errors.iter().map(|error| error.kind()).collect();
-    left.extend(errors.iter().map(ToString::to_string));
-    kinds.extend(orphans.errors.iter().map(|error| error.kind()));
+    let mut kinds: Vec<Kind> = errors.iter().map(Error::kind).collect();
+    left.extend(errors.iter().map(Error::chain));
+    kinds.extend(orphans.errors.iter().map(Error::kind));
     left.extend(orphans.leftovers());
     let mut report = ReaperReport { orphans: orphans.removed, ..ReaperReport::default() };
     for (execution, turn) in turns {
-        kinds.extend(turn.errors.iter().map(|error| error.kind()));
+        kinds.extend(turn.errors.iter().map(Error::kind));
         let remaining = turn.leftovers();
         if !remaining.is_empty() {
             left.push(format!("after {execution}: {}", remaining.join(", ")));

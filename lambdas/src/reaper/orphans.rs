@@ -73,8 +73,8 @@ pub(super) async fn remove(cleaner: &Cleaner, settings: &ReaperSettings, sweep: 
     let bucket = Bucket::new(&cleaner.s3, &settings.bucket, Some(&settings.bucket_owner));
     for (export, things) in found.things {
         match bucket.look(&claim_key(&export)).await {
-            Ok(true) => {}
-            Ok(false) => {
+            Ok(Some(_)) => {}
+            Ok(None) => {
                 for thing in &things {
                     remove_one(cleaner, thing, &mut sweep.orphans).await;
                 }

@@ -166,7 +166,7 @@ impl Reconciler {
             }
             if let Some(error) = failed {
                 let number = report.started.len();
-                let message = format!("{error}; {number} exports were started before");
+                let message = format!("{}; {number} exports were started before", error.chain());
                 return Err(Error::new(error.kind(), message));
             }
         }

@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["archive", "aws", "domain", "store"]),
     ("disk", &["archive", "domain"]),
     ("domain", &[]),
-    ("e2e", &["archive", "domain", "local-cloud", "support"]),
+    ("e2e", &["domain", "local-cloud", "support"]),
     ("lambdas", &["aws", "domain"]),
     ("local-cloud", &[]),
     ("store", &["archive", "aws", "domain"]),
