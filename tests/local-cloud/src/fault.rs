@@ -112,12 +112,16 @@ pub enum FaultAction {
         /// Bytes of body that are read.
         after_bytes: u64,
     },
+    /// A bit of the first byte of its body is wrong on the way, and then it is done. One without a body is just done.
+    DamageRequest,
     /// It is done, and the connection is cut after this many bytes of the response's body
     /// (0: before the status line, so that the caller does not know whether it was done).
     CutResponse {
         /// Bytes of body that are sent.
         after_bytes: u64,
     },
+    /// It is done, and the first half of the response's body is sent as if it were all.
+    HalveResponse,
     /// It is done, and then the process that called (a Lambda function's or a job's) is killed before it hears of it.
     KillCaller,
     /// It is done twice: for `states:StartExecution` by rules and `lambda:Invoke` of events, a duplicate delivery.

@@ -8,18 +8,20 @@
 //!
 //! What it does not check: signatures, IAM policies, quotas, and real hardware.
 
+mod background;
 mod backup;
 mod batch;
-mod cloud;
 mod dead_letter;
 mod dynamodb;
 mod ec2;
+mod engine;
 mod error;
 mod event;
 mod execution;
 mod fault;
 mod gateway;
 mod lambda;
+mod local_cloud;
 mod moto;
 mod observe;
 mod options;
@@ -31,23 +33,25 @@ mod request_log;
 mod s3;
 mod snapshot_export;
 mod stack;
+mod stand_in;
 mod states;
 mod template;
 mod topic;
 mod wire;
+mod worker_cloud;
 
-pub use cloud::LocalCloud;
+pub use ec2::VolumeSpec;
+pub use engine::DatabaseEngine;
 pub use error::{Error, Result};
 pub use execution::{ExecutionResult, ExecutionStatus, StateEntered};
 pub use fault::{FaultAction, FaultRule, Faults, When};
+pub use local_cloud::LocalCloud;
 pub use observe::{
     DatabaseClusterView, DatabaseView, DeadLetter, JobView, Leftovers, Message, RequestRecord, StoredObject, TableView,
     Upload, VolumeView,
 };
-pub use options::{Devices, Names, Options};
-pub use rds::{
-    DatabaseAccess, DatabaseEngine, DatabaseOptions, DatabaseServer, DatabaseSource, OrderableClass, ScratchDatabase,
-};
+pub use options::{DatabaseOptions, Devices, Names, Options, OrderableClass};
+pub use rds::{DatabaseAccess, DatabaseServer, DatabaseSource, PlainDatabase, ScratchDatabase};
 pub use recovery_point::{
     DatabaseFate, Deletion, EventShape, ExportTaskFate, RecoveryPointOptions, TableExportFate, TableFate, VolumeFate,
     VolumeImage,
@@ -58,3 +62,4 @@ pub use stack::{
     StateMachineSpec, Target, TargetInput, TargetSpec,
 };
 pub use template::{Programs, Template};
+pub use worker_cloud::WorkerCloud;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::rds::DatabaseEngine;
+use crate::engine::DatabaseEngine;
 
 /// One request that passed the gateway.
 #[derive(Debug, Clone, Serialize)]

@@ -1,9 +1,11 @@
 //! Options of a cloud, and the names that follow from them.
 
+mod database;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::rds::DatabaseOptions;
+pub use self::database::{DatabaseOptions, OrderableClass};
 
 /// How a cloud is started.
 #[derive(Debug, Clone)]
@@ -18,6 +20,9 @@ pub struct Options {
     pub region: String,
     /// Letters of the zones, one simulated host for each.
     pub zones: Vec<char>,
+    /// Whether moto runs. Without it there are no state machines, no tables and parameters but those that a test gives,
+    /// and nothing else that moto plays; such a cloud starts in milliseconds.
+    pub moto: bool,
     /// The virtualenv with moto. When absent: the environment variable `LOCAL_CLOUD_VENV`, or `.venv` in the workspace.
     pub venv: Option<PathBuf>,
     /// Factor on the seconds of Wait states, retry intervals of the state machine and of asynchronous invocations.
@@ -42,6 +47,9 @@ pub struct Options {
     pub export_task: Duration,
     /// How long a restore job of AWS Backup is `PENDING` and `RUNNING` before the restored thing comes to be.
     pub restore_job: Duration,
+    /// Whether S3 refuses what an export is not to send: bodies without a CRC64NVME in a header, aws-chunked bodies,
+    /// parts with a SHA-256, uploads without a checksum of the full object.
+    pub strict_uploads: bool,
     /// Whether attached volumes become loop devices.
     pub devices: Devices,
     /// How RDS behaves.
@@ -66,6 +74,7 @@ impl Default for Options {
             account_id: "123456789012".to_owned(),
             region: "us-east-1".to_owned(),
             zones: vec!['a', 'b'],
+            moto: true,
             venv: None,
             // A second of waiting becomes a fiftieth: a state machine of minutes runs in seconds.
             wait_scale: 0.02,
@@ -79,6 +88,7 @@ impl Default for Options {
             table_export: Duration::from_millis(200),
             export_task: Duration::from_millis(300),
             restore_job: Duration::from_millis(200),
+            strict_uploads: false,
             devices: Devices::Auto,
             databases: DatabaseOptions::default(),
         }

@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::gateway::{Answer, Call, Shared};
+use crate::gateway::Shared;
 use crate::observe::Message;
-use crate::wire::{ApiError, answer as http_answer, query_pairs, xml_escape};
+use crate::wire::{Answer, ApiError, Call, answer as http_answer, query_pairs, xml_escape};
 
 /// The largest message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 256 << 10;

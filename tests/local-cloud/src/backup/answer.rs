@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{RecoveryPoint, remove_content, restore};
 use crate::dynamodb;
-use crate::gateway::{Answer, Call, Shared};
-use crate::wire::{ApiError, answer as http_answer, json_answer, path_segments, query_pairs};
+use crate::gateway::Shared;
+use crate::wire::{Answer, ApiError, Call, answer as http_answer, json_answer, path_segments, query_pairs};
 
 fn no_vault(vault: &str) -> ApiError {
     // The service tells nobody whether a vault exists that is not theirs.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::RecoveryPoint;
 use super::answer::{check_arn, no_point};
-use crate::gateway::{Answer, Shared};
-use crate::wire::{ApiError, json_answer};
+use crate::gateway::Shared;
+use crate::wire::{Answer, ApiError, json_answer};
 use crate::{dynamodb, ec2};
 
 pub(super) fn start(shared: &Arc<Shared>, body: &Value) -> Answer {

@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 
 use self::job::{Job, Status};
 use crate::error::{Error, Result};
-use crate::gateway::{Answer, Call, Shared};
+use crate::gateway::Shared;
 use crate::observe::JobView;
 use crate::pattern::glob_matches;
 use crate::stack::{JobDefinitionSpec, QueueSpec};
-use crate::wire::{ApiError, json_answer};
+use crate::wire::{Answer, ApiError, Call, json_answer};
 
 /// The jobs of one region, and what they run on.
 #[derive(Debug, Default)]

@@ -20,9 +20,9 @@ pub(crate) use self::backup::{Form, add as add_recovery_point, metadata as resto
 use self::export::Export;
 use self::table::Known;
 pub(crate) use self::table::views;
-use crate::gateway::{Answer, Call, Shared, forward};
+use crate::gateway::{Shared, forward};
 use crate::recovery_point::TableExportFate;
-use crate::wire::{ApiError, header_text, json_answer};
+use crate::wire::{Answer, ApiError, Call, header_text, json_answer};
 
 /// The DynamoDB of one region, as far as moto does not play it.
 #[derive(Debug, Default)]

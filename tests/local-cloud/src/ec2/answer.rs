@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::query::{Query, page, passes};
-use super::{State, view, volume, xml};
-use crate::gateway::{Answer, Call, Shared};
-use crate::wire::ApiError;
+use super::{State, view, volume};
+use crate::gateway::Shared;
+use crate::wire::{Answer, ApiError, Call, Query, page, passes, response};
 
 pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
     let query = Query::new(&call.body);
@@ -14,18 +13,18 @@ pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
     match operation {
         "CreateVolume" => {
             let made = volume::create(shared, &query)?;
-            Ok(xml::response(operation, |xml| view::volume(xml, &made)))
+            Ok(response::ec2(operation, |xml| view::volume(xml, &made)))
         }
         "DeleteVolume" => {
             volume::delete(shared, query.required("VolumeId")?)?;
-            Ok(xml::response(operation, |xml| {
+            Ok(response::ec2(operation, |xml| {
                 xml.text("return", true);
             }))
         }
         "AttachVolume" | "DetachVolume" => {
             let attach = operation == "AttachVolume";
             let changed = if attach { volume::attach(shared, &query)? } else { volume::detach(shared, &query)? };
-            Ok(xml::response(operation, |xml| {
+            Ok(response::ec2(operation, |xml| {
                 if let Some(attached) = &changed.attachment {
                     view::attachment(xml, &changed.id, attached);
                 }
@@ -39,7 +38,7 @@ pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
         "DescribeTags" => describe_tags(shared, &query, operation),
         "DescribeAvailabilityZones" => {
             let zones = shared.options.availability_zones();
-            Ok(xml::response(operation, |xml| {
+            Ok(response::ec2(operation, |xml| {
                 xml.items("availabilityZoneInfo", zones.iter().enumerate(), |xml, (number, zone)| {
                     xml.text("zoneName", zone)
                         .text("zoneState", "available")
@@ -77,7 +76,7 @@ fn describe_volumes(shared: &Shared, query: &Query, operation: &str) -> Answer {
         }
     }
     let (found, next) = page(query, found);
-    Ok(xml::response(operation, |xml| {
+    Ok(response::ec2(operation, |xml| {
         xml.items("volumeSet", found, view::volume).optional("nextToken", next);
     }))
 }
@@ -93,7 +92,7 @@ fn describe_snapshots(shared: &Shared, query: &Query, operation: &str) -> Answer
         }
     }
     let (found, next) = page(query, found);
-    Ok(xml::response(operation, |xml| {
+    Ok(response::ec2(operation, |xml| {
         xml.items("snapshotSet", found, |xml, snapshot| view::snapshot(xml, snapshot, &shared.names.account_id))
             .optional("nextToken", next);
     }))
@@ -106,7 +105,7 @@ fn describe_images(shared: &Shared, query: &Query, operation: &str) -> Answer {
     let found = state.images.values().filter(|image| chosen(&ids, &image.id));
     let size_of =
         |id: &str| state.snapshots.get(id).map(|snapshot| (snapshot.size_gib, snapshot.kms_key_arn.is_some()));
-    Ok(xml::response(operation, |xml| {
+    Ok(response::ec2(operation, |xml| {
         xml.items("imagesSet", found, |xml, image| view::image(xml, image, &shared.names.account_id, size_of));
     }))
 }
@@ -123,7 +122,7 @@ fn describe_instances(shared: &Shared, query: &Query, operation: &str) -> Answer
             found.push(host);
         }
     }
-    Ok(xml::response(operation, |xml| {
+    Ok(response::ec2(operation, |xml| {
         xml.items("reservationSet", found, |xml, host| {
             let attached =
                 |volume: &&super::Volume| volume.attachment.as_ref().is_some_and(|each| each.instance_id == host.id);
@@ -166,7 +165,7 @@ fn change_tags(shared: &Shared, query: &Query, operation: &str) -> Answer {
             }
         }
     }
-    Ok(xml::response(operation, |xml| {
+    Ok(response::ec2(operation, |xml| {
         xml.text("return", true);
     }))
 }
@@ -192,7 +191,7 @@ fn describe_tags(shared: &Shared, query: &Query, operation: &str) -> Answer {
         }
     }
     let (found, next) = page(query, found);
-    Ok(xml::response(operation, |xml| {
+    Ok(response::ec2(operation, |xml| {
         xml.items("tagSet", found, |xml, (id, kind, key, value)| {
             xml.text("resourceId", id).text("resourceType", kind).text("key", key).text("value", value);
         })

@@ -12,9 +12,8 @@ use tokio::task::JoinHandle;
 
 use super::{Ec2, new_id};
 use crate::error::{Error, Result};
-use crate::gateway::serve_with;
 use crate::options::Names;
-use crate::wire::{answer, header_text, insert};
+use crate::wire::{answer, header_text, insert, serve};
 
 /// The path of a metadata token.
 const TOKEN_PATH: &str = "/latest/api/token";
@@ -68,7 +67,7 @@ pub(crate) async fn start(names: &Names, zone: &str) -> Result<Host> {
         token: uuid::Uuid::new_v4().to_string(),
         spot_action: Arc::clone(&spot_action),
     });
-    let server = tokio::spawn(serve_with(listener, move |request| {
+    let server = tokio::spawn(serve(listener, move |request| {
         let metadata = Arc::clone(&metadata);
         async move { Ok(metadata.answer(&request)) }
     }));

@@ -3,13 +3,12 @@
 mod answer;
 mod device;
 mod host;
-mod query;
 mod snapshot;
+mod spec;
 mod view;
 mod volume;
-mod xml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -17,10 +16,9 @@ use bytes::Bytes;
 pub(crate) use self::answer::answer;
 pub(crate) use self::device::{copy_sparse, loops_below};
 pub(crate) use self::host::{Host, start as start_host};
-pub(crate) use self::query::Query;
 pub(crate) use self::snapshot::{Image, Snapshot};
+pub use self::spec::VolumeSpec;
 use self::volume::Volume;
-pub(crate) use self::xml::Xml;
 use crate::wire::query_pairs;
 
 /// The EC2 of one region.
@@ -35,6 +33,8 @@ struct State {
     snapshots: BTreeMap<String, Snapshot>,
     images: BTreeMap<String, Image>,
     hosts: Vec<Host>,
+    /// Device names that something else than a volume has on every instance.
+    occupied_names: BTreeSet<String>,
     /// ClientToken → what was asked for, and the volume that was made.
     tokens: BTreeMap<String, (String, String)>,
 }
@@ -85,6 +85,6 @@ pub(crate) fn create_of_snapshot(
     snapshot: &str,
     zone: &str,
 ) -> Result<String, crate::wire::ApiError> {
-    let query = query::Query::new(format!("SnapshotId={snapshot}&AvailabilityZone={zone}").as_bytes());
+    let query = crate::wire::Query::new(format!("SnapshotId={snapshot}&AvailabilityZone={zone}").as_bytes());
     volume::create(shared, &query).map(|volume| volume.id)
 }

@@ -3,7 +3,7 @@
 use super::host::Host;
 use super::snapshot::{Image, Snapshot};
 use super::volume::{Attachment, Volume};
-use super::xml::Xml;
+use crate::wire::Xml;
 
 fn one(value: impl std::fmt::Display) -> Vec<String> {
     vec![value.to_string()]

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::device::{self, Names};
-use super::query::Query;
 use super::snapshot::Snapshot;
 use super::{Ec2, State, new_id};
 use crate::gateway::Shared;
 use crate::observe::VolumeView;
 use crate::options::Devices;
 use crate::recovery_point::VolumeFate;
-use crate::wire::ApiError;
+use crate::wire::{ApiError, Query};
 
 /// How long a volume that could not be made is seen as `error`.
 const ERROR_VISIBLE: Duration = Duration::from_millis(1500);
@@ -37,8 +36,8 @@ pub(super) struct Volume {
     pub(super) created: String,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) attachment: Option<Attachment>,
-    file: PathBuf,
-    broken_from: Option<u64>,
+    pub(super) file: PathBuf,
+    pub(super) broken_from: Option<u64>,
 }
 
 /// An attachment.
@@ -48,8 +47,10 @@ pub(super) struct Attachment {
     pub(super) device_name: String,
     pub(super) state: &'static str,
     pub(super) since: String,
-    local: Option<PathBuf>,
-    is_loop: bool,
+    pub(super) local: Option<PathBuf>,
+    pub(super) is_loop: bool,
+    /// Whether only a forced detachment ends it.
+    pub(super) holds_on: bool,
 }
 
 fn not_found(id: &str) -> ApiError {
@@ -64,7 +65,7 @@ fn incorrect_state(volume: &Volume) -> ApiError {
     ApiError::new(400, "IncorrectState", format!("Volume '{}' is in the '{}' state", volume.id, volume.state))
 }
 
-fn now() -> String {
+pub(super) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string()
 }
 
@@ -207,7 +208,8 @@ pub(super) fn attach(shared: &Arc<Shared>, query: &Query) -> Result<Volume, ApiE
         .volumes
         .values()
         .filter_map(|volume| volume.attachment.as_ref())
-        .any(|attachment| attachment.instance_id == instance && attachment.device_name == name);
+        .any(|attachment| attachment.instance_id == instance && attachment.device_name == name)
+        || state.occupied_names.contains(name);
     let volume = state.volume(id)?;
     if let Some(attachment) = &volume.attachment {
         return Err(in_use(id, &attachment.instance_id));
@@ -237,6 +239,7 @@ pub(super) fn attach(shared: &Arc<Shared>, query: &Query) -> Result<Volume, ApiE
         since: now(),
         local: None,
         is_loop: false,
+        holds_on: false,
     });
     let answer = volume.clone();
     drop(state);
@@ -299,11 +302,13 @@ pub(super) fn detach(shared: &Arc<Shared>, query: &Query) -> Result<Volume, ApiE
             format!("The volume '{id}' is not attached to that instance"),
         ));
     }
-    let first = attachment.state != "detaching";
+    let held = attachment.holds_on && !query.is_true("Force");
+    let begins = !held && (attachment.holds_on || attachment.state != "detaching");
+    attachment.holds_on = held;
     attachment.state = "detaching";
     let answer = volume.clone();
     drop(state);
-    if first {
+    if begins {
         tokio::spawn(unplug(Arc::clone(shared), id.to_owned()));
     }
     Ok(answer)

@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::gateway::{Answer, Call, Shared};
+use crate::gateway::Shared;
 use crate::observe::DeadLetter;
 use crate::stack::{RuleSpec, ScheduleSpec, Target, TargetSpec};
 use crate::states;
-use crate::wire::json_answer;
+use crate::wire::{Answer, Call, json_answer};
 
 /// How often a delivery is tried again at most. EventBridge goes on for a day; nothing here is away for long.
 const MOST_RETRIES: u32 = 4;

@@ -1,4 +1,4 @@
-//! Connections that break: the error that makes the server drop one, and a body that ends too early.
+//! A body that ends too early.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,10 +8,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Frame;
 use s3s::Body;
 
-/// The connection is to be cut without an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the connection is cut by a fault rule")]
-pub(crate) struct Cut;
+use crate::wire::Cut;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

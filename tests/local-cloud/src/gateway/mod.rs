@@ -3,6 +3,7 @@
 
 mod admin;
 mod cut;
+mod damage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,13 +14,12 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use s3s::Body;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use self::cut::{Cut, CutBody};
+use self::cut::CutBody;
+use self::damage::{DamagedBody, halve};
 use crate::backup::Backup;
 use crate::batch::Batch;
 use crate::dead_letter::DeadLetters;
@@ -34,10 +34,13 @@ use crate::options::{Names, Options};
 use crate::rds::Rds;
 use crate::request_log::RequestLog;
 use crate::snapshot_export::SnapshotExports;
+use crate::stand_in::StandIn;
 use crate::states::States;
 use crate::topic::Topics;
-use crate::wire::{ApiError, Identity, STATES_ACCESS_KEY, credential_scope, header_text, path_segments, query_pairs};
-use crate::{backup, batch, dynamodb, ec2, event, lambda, rds, s3, states, topic};
+use crate::wire::{
+    Answer, ApiError, Call, Cut, Identity, STATES_ACCESS_KEY, credential_scope, header_text, path_segments, query_pairs,
+};
+use crate::{backup, batch, dynamodb, ec2, event, lambda, rds, s3, states, topic, wire};
 
 /// Everything that the parts of the cloud share.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     pub(crate) requests: RequestLog,
     pub(crate) moto: MotoClient,
+    /// In the place of moto, when that does not run.
+    pub(crate) stand_in: StandIn,
     /// The gateway itself, for calls that are to be logged and can be made to fail.
     pub(crate) gateway: MotoClient,
     pub(crate) s3: s3::Endpoint,
@@ -65,55 +70,9 @@ pub(crate) struct Shared {
     pub(crate) dead_letters: DeadLetters,
 }
 
-/// A request whose body is here.
-#[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) parts: Parts,
-    pub(crate) body: Bytes,
-    pub(crate) operation: String,
-}
-
-impl Call {
-    /// The body as JSON; an empty one is an empty object.
-    pub(crate) fn json(&self) -> Result<Value, ApiError> {
-        if self.body.is_empty() {
-            return Ok(Value::Object(serde_json::Map::new()));
-        }
-        serde_json::from_slice(&self.body)
-            .map_err(|error| ApiError::new(400, "SerializationException", error.to_string()))
-    }
-}
-
-/// What a service answers.
-pub(crate) type Answer = Result<Response<Body>, ApiError>;
-
 /// Serves until the task is aborted.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    serve_with(listener, move |request| handle(Arc::clone(&shared), request)).await;
-}
-
-/// Serves connections with a handler; an `Err` of the handler cuts the connection.
-pub(crate) async fn serve_with<H, F>(listener: TcpListener, handler: H)
-where
-    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Response<Body>, Cut>> + Send + 'static,
-{
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors, or a connection that was gone at once: the next one may do better.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        while connections.try_join_next().is_some() {}
-        stream.set_nodelay(true).ok();
-        let handler = handler.clone();
-        connections.spawn(async move {
-            let service = service_fn(handler);
-            // A connection that breaks is the client's to notice.
-            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
-        });
-    }
+    wire::serve(listener, move |request| handle(Arc::clone(&shared), request)).await;
 }
 
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
@@ -136,13 +95,14 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         identity.operation = s3::operation(&parts).to_owned();
         let (bucket, key) = s3::bucket_and_key(&parts);
         identity.resource = if key.is_empty() { bucket } else { format!("{bucket}/{key}") };
-        stream = Some(body);
+        stream = Some(Body::from(body));
     } else {
         bytes = collect(body).await?;
         (identity.operation, identity.resource) = operation_and_resource(&identity.service, &parts, &bytes);
     }
 
     let time = SystemTime::now();
+    shared.requests.begin(&identity.service, &identity.operation);
     let action = shared.faults.decide(Subject {
         service: &identity.service,
         operation: &identity.operation,
@@ -176,10 +136,10 @@ async fn perform(
     identity: &Identity,
     parts: Parts,
     bytes: Bytes,
-    stream: Option<Incoming>,
+    stream: Option<Body>,
 ) -> Result<Response<Body>, Cut> {
     match stream {
-        Some(body) => shared.s3.call(parts, Body::from(body)).await.map_err(|_| Cut),
+        Some(body) => shared.s3.call(parts, body).await.map_err(|_| Cut),
         None => Ok(dispatch(shared, identity, parts, bytes).await),
     }
 }
@@ -191,7 +151,7 @@ async fn apply(
     action: Option<FaultAction>,
     parts: Parts,
     bytes: Bytes,
-    stream: Option<Incoming>,
+    stream: Option<Body>,
 ) -> Result<Response<Body>, Cut> {
     match action {
         None => perform(shared, identity, parts, bytes, stream).await,
@@ -216,6 +176,12 @@ async fn apply(
             }
             Err(Cut)
         }
+        Some(FaultAction::DamageRequest) => {
+            let bytes = DamagedBody::damage(bytes);
+            let stream = stream.map(|body| Body::http_body_unsync(DamagedBody::new(body)));
+            perform(shared, identity, parts, bytes, stream).await
+        }
+        Some(FaultAction::HalveResponse) => halve(perform(shared, identity, parts, bytes, stream).await?).await,
         Some(FaultAction::CutResponse { after_bytes: 0 }) => {
             perform(shared, identity, parts, bytes, stream).await?;
             Err(Cut)
@@ -294,12 +260,13 @@ async fn dispatch(shared: &Arc<Shared>, identity: &Identity, parts: Parts, body:
         "lambda" => lambda::answer(shared, &call).await,
         "batch" => batch::answer(shared, &call),
         "backup" => backup::answer(shared, &call),
-        "dynamodb" => dynamodb::answer(shared, &call).await,
+        "dynamodb" if shared.options.moto => dynamodb::answer(shared, &call).await,
         "ec2" if ec2::plays(&call.operation) => ec2::answer(shared, &call),
         "rds" => rds::answer(shared, &call),
         "events" if call.operation == "PutEvents" => event::put_events(shared, &call),
         "sns" if call.operation == "Publish" => topic::publish(shared, &call),
-        "states" => states::answer(shared, &call).await,
+        "states" if shared.options.moto => states::answer(shared, &call).await,
+        service if !shared.options.moto => shared.stand_in.answer(service, &call),
         _ => forward(shared, &call).await,
     };
     answer.unwrap_or_else(|error| error.response(&identity.service))

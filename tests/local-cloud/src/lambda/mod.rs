@@ -16,10 +16,10 @@ use s3s::Body;
 use serde_json::{Value, json};
 
 use self::runtime::{Outcome, Sandbox};
-use crate::gateway::{Answer, Call, Shared};
+use crate::gateway::Shared;
 use crate::observe::DeadLetter;
 use crate::stack::FunctionSpec;
-use crate::wire::{ApiError, answer as http_answer, header_text, insert, path_segments};
+use crate::wire::{Answer, ApiError, Call, answer as http_answer, header_text, insert, path_segments};
 
 /// The largest payload of a synchronous call, in either direction.
 const MAX_PAYLOAD_BYTES: usize = 6 << 20;

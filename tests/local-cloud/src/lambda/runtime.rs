@@ -16,10 +16,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
-use crate::gateway::{Shared, serve_with};
+use crate::gateway::Shared;
 use crate::process::{KILL, guarded, signal_group};
 use crate::stack::FunctionSpec;
-use crate::wire::{answer, insert};
+use crate::wire::{answer, insert, serve};
 
 /// How an invocation ended.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Sandbox {
             init_error: watch::channel(None).0,
         });
         let handler = Arc::clone(&runtime);
-        let server = tokio::spawn(serve_with(listener, move |request| {
+        let server = tokio::spawn(serve(listener, move |request| {
             let runtime = Arc::clone(&handler);
             async move { Ok(runtime.answer(request).await) }
         }));
@@ -95,7 +95,7 @@ impl Sandbox {
         let child = guarded(program)
             .args(arguments)
             .env_clear()
-            .envs(crate::cloud::credentials(shared, &principal))
+            .envs(crate::local_cloud::credentials(shared, &principal))
             .envs([
                 ("PATH", std::env::var("PATH").unwrap_or_default()),
                 ("AWS_LAMBDA_RUNTIME_API", address.to_string()),

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use http::Response;
 use s3s::Body;
 
-use super::engine::DatabaseEngine;
 use super::instance::flag;
 use super::snapshot::{Snapshot, arn_of};
-use super::{State, cluster, instance, orderable, parameter_group, view, xml};
-use crate::ec2::Query;
-use crate::gateway::{Answer, Call, Shared};
+use super::{State, cluster, instance, orderable, parameter_group, view};
+use crate::engine::DatabaseEngine;
+use crate::gateway::Shared;
 use crate::pattern::glob_matches;
 use crate::snapshot_export;
-use crate::wire::ApiError;
+use crate::wire::{Answer, ApiError, Call, Query, response};
 
 pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
     let query = Query::new(&call.body);
@@ -42,7 +41,9 @@ pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
         "ListTagsForResource" => {
             let mut state = shared.rds.state();
             let found = tags_of(&mut state, query.required("ResourceName")?)?;
-            Ok(xml::response(operation, |xml| xml::tags(xml, found)))
+            Ok(response::rds(operation, |xml| {
+                xml.tag_list(found);
+            }))
         }
         "AddTagsToResource" => {
             let mut state = shared.rds.state();
@@ -66,11 +67,11 @@ pub(crate) fn answer(shared: &Arc<Shared>, call: &Call) -> Answer {
 
 /// The response of an operation that has no result.
 fn empty(operation: &str) -> Response<Body> {
-    xml::response(operation, |_| {})
+    response::rds(operation, |_| {})
 }
 
 fn instance_answer(operation: &str, instance: &instance::Instance) -> Response<Body> {
-    xml::response(operation, |xml| {
+    response::rds(operation, |xml| {
         xml.element("DBInstance", |xml| view::instance(xml, instance));
     })
 }
@@ -78,7 +79,7 @@ fn instance_answer(operation: &str, instance: &instance::Instance) -> Response<B
 fn cluster_answer(shared: &Shared, operation: &str, cluster: &cluster::Cluster) -> Response<Body> {
     let state = shared.rds.state();
     let members = state.members(&cluster.id);
-    xml::response(operation, |xml| {
+    response::rds(operation, |xml| {
         xml.element("DBCluster", |xml| view::cluster(xml, cluster, &members));
     })
 }
@@ -161,8 +162,8 @@ fn describe_instances(shared: &Shared, query: &Query, operation: &str) -> Answer
         return Err(instance::not_found(&wanted));
     }
     let (found, next) = page(shared, query, found)?;
-    Ok(xml::response(operation, |xml| {
-        xml::list(xml, "DBInstances", "DBInstance", found, view::instance);
+    Ok(response::rds(operation, |xml| {
+        xml.list("DBInstances", "DBInstance", found, view::instance);
         xml.optional("Marker", next);
     }))
 }
@@ -187,8 +188,8 @@ fn describe_clusters(shared: &Shared, query: &Query, operation: &str) -> Answer 
         return Err(cluster::not_found(&wanted));
     }
     let (found, next) = page(shared, query, found)?;
-    Ok(xml::response(operation, |xml| {
-        xml::list(xml, "DBClusters", "DBCluster", found, |xml, each| {
+    Ok(response::rds(operation, |xml| {
+        xml.list("DBClusters", "DBCluster", found, |xml, each| {
             view::cluster(xml, each, &state.members(&each.id));
         });
         xml.optional("Marker", next);
@@ -222,13 +223,13 @@ fn describe_snapshots(shared: &Shared, query: &Query, operation: &str, clusters:
     let zones = shared.options.availability_zones();
     let zone = zones.first().map(String::as_str).unwrap_or_default();
     let (found, next) = page(shared, query, state.snapshots.values().filter(chosen).collect())?;
-    Ok(xml::response(operation, |xml| {
+    Ok(response::rds(operation, |xml| {
         if clusters {
-            xml::list(xml, "DBClusterSnapshots", "DBClusterSnapshot", found, |xml, each| {
+            xml.list("DBClusterSnapshots", "DBClusterSnapshot", found, |xml, each| {
                 view::cluster_snapshot(xml, each, &zones);
             });
         } else {
-            xml::list(xml, "DBSnapshots", "DBSnapshot", found, |xml, each| view::snapshot(xml, each, zone));
+            xml.list("DBSnapshots", "DBSnapshot", found, |xml, each| view::snapshot(xml, each, zone));
         }
         xml.optional("Marker", next);
     }))
@@ -250,9 +251,9 @@ fn describe_orderable(shared: &Shared, query: &Query, operation: &str) -> Answer
         }
     }
     let (found, next) = page(shared, query, found)?;
-    Ok(xml::response(operation, |xml| {
+    Ok(response::rds(operation, |xml| {
         let options = "OrderableDBInstanceOptions";
-        xml::list(xml, options, "OrderableDBInstanceOption", found, |xml, (class, storage_type, zones)| {
+        xml.list(options, "OrderableDBInstanceOption", found, |xml, (class, storage_type, zones)| {
             view::orderable(xml, engine, version, &class.name, storage_type, &zones);
         });
         xml.optional("Marker", next);

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::engine::DatabaseEngine;
 use super::instance::{Farewell, check_subnet_group, farewell, flag, invalid_combination, password_of};
 use super::parameter_group::Scope;
 use super::server::Password;
 use super::{identifier, life, new_resource_id, now};
-use crate::ec2::Query;
+use crate::engine::DatabaseEngine;
 use crate::gateway::Shared;
 use crate::recovery_point::DatabaseFate;
-use crate::wire::ApiError;
+use crate::wire::{ApiError, Query};
 
 /// A cluster.
 #[derive(Debug, Clone)]

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::engine::DatabaseEngine;
 use super::parameter_group::Scope;
 use super::server::Password;
 use super::snapshot::Snapshot;
 use super::{State, cluster, identifier, life, new_resource_id, now, orderable, snapshot};
-use crate::ec2::Query;
+use crate::engine::DatabaseEngine;
 use crate::gateway::Shared;
-use crate::wire::ApiError;
+use crate::wire::{ApiError, Query};
 
 /// An instance.
 #[derive(Debug, Clone)]

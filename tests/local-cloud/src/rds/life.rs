@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::cluster::Cluster;
-use super::engine::Family;
 use super::instance::Instance;
 use super::parameter_group::Scope;
 use super::server::{self, Certificate, DatabaseServer, Password};
 use super::snapshot::{Snapshot, copy_data};
 use super::{Rds, State, certificate_directory, directory_of, now};
+use crate::engine::Family;
 use crate::error::{Error, Result};
 use crate::gateway::Shared;
 use crate::recovery_point::DatabaseFate;
@@ -263,7 +263,7 @@ async fn serve(shared: &Shared, cluster: &Cluster) -> Result<u16> {
 
 async fn set_password(
     superuser: &super::DatabaseAccess,
-    engine: super::DatabaseEngine,
+    engine: crate::engine::DatabaseEngine,
     user: &str,
     password: &Password,
 ) -> Result<()> {

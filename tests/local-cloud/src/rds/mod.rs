@@ -3,17 +3,14 @@
 
 mod answer;
 mod cluster;
-mod engine;
 mod identifier;
 mod instance;
 mod life;
-mod options;
 mod orderable;
 mod parameter_group;
 mod server;
 mod snapshot;
 mod view;
-pub(crate) mod xml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,11 +21,9 @@ use tokio::task::JoinSet;
 
 pub(crate) use self::answer::answer;
 use self::cluster::Cluster;
-pub use self::engine::DatabaseEngine;
 use self::instance::Instance;
-pub use self::options::{DatabaseOptions, OrderableClass};
 use self::parameter_group::{ParameterGroup, Scope};
-pub use self::server::{DatabaseAccess, DatabaseServer};
+pub use self::server::{DatabaseAccess, DatabaseServer, PlainDatabase};
 use self::snapshot::Snapshot;
 pub use self::snapshot::{DatabaseSource, ScratchDatabase};
 pub(crate) use self::snapshot::{SnapshotView, add as add_snapshot};

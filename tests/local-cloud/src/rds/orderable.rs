@@ -1,9 +1,9 @@
 //! Which instance classes can be had for which engine, version and zone.
 
-use super::engine::DatabaseEngine;
 use super::instance::invalid_combination;
-use super::options::OrderableClass;
+use crate::engine::DatabaseEngine;
 use crate::gateway::Shared;
+use crate::options::OrderableClass;
 use crate::wire::ApiError;
 
 /// The storage types of an engine's instances.

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::answer::page;
-use super::engine::{DatabaseEngine, Family};
-use super::{State, identifier, xml};
-use crate::ec2::{Query, Xml};
-use crate::gateway::{Answer, Shared};
-use crate::wire::ApiError;
+use super::{State, identifier};
+use crate::engine::{DatabaseEngine, Family};
+use crate::gateway::Shared;
+use crate::wire::{Answer, ApiError, Query, Xml, response};
 
 /// Whose parameters a group has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,7 +178,7 @@ fn create(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answ
         return Err(ApiError::new(400, "DBParameterGroupAlreadyExists", message));
     }
     state.parameter_groups.insert((scope, name), group.clone());
-    Ok(xml::response(operation, |xml| {
+    Ok(response::rds(operation, |xml| {
         xml.element(&scope.element(), |xml| view(xml, &group));
     }))
 }
@@ -207,7 +206,7 @@ fn modify(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answ
     let mut state = shared.rds.state();
     let group = state.parameter_groups.get_mut(&(scope, name.clone())).ok_or_else(|| not_found(&name))?;
     group.values.extend(changes.into_iter().map(|(parameter, value)| (parameter.to_owned(), value.to_owned())));
-    Ok(xml::response(operation, |xml| {
+    Ok(response::rds(operation, |xml| {
         xml.text(&format!("{}Name", scope.element()), name);
     }))
 }
@@ -216,13 +215,13 @@ fn describe_parameters(shared: &Shared, operation: &str, query: &Query, scope: S
     let name = name_of(query, scope)?;
     let state = shared.rds.state();
     let group = state.parameter_groups.get(&(scope, name.clone())).ok_or_else(|| not_found(&name))?;
-    Ok(xml::response(operation, |xml| {
+    Ok(response::rds(operation, |xml| {
         let shown = KNOWN.iter().map(|(name, _)| {
             let value = group.values.get(*name);
             (name, value, if value.is_some() { "user" } else { "engine-default" })
         });
         let shown = shown.filter(|(.., source)| query.get("Source").is_none_or(|wanted| wanted == *source));
-        xml::list(xml, "Parameters", "Parameter", shown, |xml, (name, value, source)| {
+        xml.list("Parameters", "Parameter", shown, |xml, (name, value, source)| {
             xml.text("ParameterName", name).optional("ParameterValue", value).text("Source", source);
         });
     }))
@@ -241,8 +240,8 @@ fn describe_groups(shared: &Shared, operation: &str, query: &Query, scope: Scope
         return Err(not_found(&wanted));
     }
     let (found, next) = page(shared, query, found)?;
-    Ok(xml::response(operation, |xml| {
-        xml::list(xml, &format!("{element}s"), &element, found, view);
+    Ok(response::rds(operation, |xml| {
+        xml.list(&format!("{element}s"), &element, found, view);
         xml.optional("Marker", next);
     }))
 }
@@ -257,7 +256,7 @@ fn delete(shared: &Shared, operation: &str, query: &Query, scope: Scope) -> Answ
         return Err(ApiError::new(400, "InvalidDBParameterGroupState", message));
     }
     state.parameter_groups.remove(&(scope, name.clone())).ok_or_else(|| not_found(&name))?;
-    Ok(xml::response(operation, |_| {}))
+    Ok(response::rds(operation, |_| {}))
 }
 
 fn view(xml: &mut Xml, group: &ParameterGroup) {

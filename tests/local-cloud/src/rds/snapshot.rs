@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::engine::DatabaseEngine;
 use super::server::{Certificate, DatabaseAccess, DatabaseServer};
 use super::{Rds, certificate_directory};
+use crate::engine::DatabaseEngine;
 use crate::error::{Error, Result};
 use crate::gateway::Shared;
 use crate::recovery_point::{DatabaseFate, RecoveryPointOptions};

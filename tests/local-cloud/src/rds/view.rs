@@ -1,17 +1,16 @@
 //! Instances, clusters and snapshots as RDS describes them.
 
-use super::DatabaseEngine;
 use super::cluster::Cluster;
 use super::instance::Instance;
 use super::snapshot::Snapshot;
-use super::xml::{list, tags, texts};
-use crate::ec2::Xml;
+use crate::engine::DatabaseEngine;
 use crate::observe::{DatabaseClusterView, DatabaseView};
+use crate::wire::Xml;
 
 const HOST: &str = "127.0.0.1";
 
 fn security_groups(xml: &mut Xml, groups: &[String]) {
-    list(xml, "VpcSecurityGroups", "VpcSecurityGroupMembership", groups, |xml, group| {
+    xml.list("VpcSecurityGroups", "VpcSecurityGroupMembership", groups, |xml, group| {
         xml.text("VpcSecurityGroupId", group).text("Status", "active");
     });
 }
@@ -59,13 +58,13 @@ pub(super) fn instance(xml: &mut Xml, instance: &Instance) {
         });
     }
     if let Some(name) = &instance.parameter_group {
-        list(xml, "DBParameterGroups", "DBParameterGroup", [name], |xml, name| {
+        xml.list("DBParameterGroups", "DBParameterGroup", [name], |xml, name| {
             xml.text("DBParameterGroupName", name).text("ParameterApplyStatus", "in-sync");
         });
     }
     security_groups(xml, &instance.security_groups);
     pending_password(xml, instance.pending_passwords);
-    tags(xml, &instance.tags);
+    xml.tag_list(&instance.tags);
 }
 
 /// The fields of a `DBCluster`.
@@ -98,8 +97,8 @@ pub(super) fn cluster(xml: &mut Xml, cluster: &Cluster, members: &[&Instance]) {
             xml.text("MinCapacity", least).text("MaxCapacity", most);
         });
     }
-    texts(xml, "AvailabilityZones", "AvailabilityZone", &cluster.zones);
-    list(xml, "DBClusterMembers", "DBClusterMember", members.iter().enumerate(), |xml, (number, member)| {
+    xml.texts("AvailabilityZones", "AvailabilityZone", &cluster.zones);
+    xml.list("DBClusterMembers", "DBClusterMember", members.iter().enumerate(), |xml, (number, member)| {
         xml.text("DBInstanceIdentifier", &member.id)
             .text("IsClusterWriter", number == 0)
             .text("DBClusterParameterGroupStatus", "in-sync")
@@ -107,7 +106,7 @@ pub(super) fn cluster(xml: &mut Xml, cluster: &Cluster, members: &[&Instance]) {
     });
     security_groups(xml, &cluster.security_groups);
     pending_password(xml, cluster.pending_passwords);
-    tags(xml, &cluster.tags);
+    xml.tag_list(&cluster.tags);
 }
 
 /// What a `DBSnapshot` and a `DBClusterSnapshot` have in common.
@@ -126,7 +125,7 @@ fn common(xml: &mut Xml, snapshot: &Snapshot) {
         .text("PercentProgress", 100)
         .text("VpcId", "vpc-00000000000000000")
         .text("IAMDatabaseAuthenticationEnabled", false);
-    tags(xml, &snapshot.tags);
+    xml.tag_list(&snapshot.tags);
 }
 
 /// The fields of a `DBSnapshot`.
@@ -148,7 +147,7 @@ pub(super) fn cluster_snapshot(xml: &mut Xml, snapshot: &Snapshot, zones: &[Stri
         .text("ClusterCreateTime", &snapshot.created)
         .text("EngineMode", "provisioned")
         .text("StorageEncrypted", snapshot.kms_key_arn.is_some());
-    texts(xml, "AvailabilityZones", "AvailabilityZone", zones);
+    xml.texts("AvailabilityZones", "AvailabilityZone", zones);
     common(xml, snapshot);
 }
 
@@ -169,7 +168,7 @@ pub(super) fn orderable(
         .text("Vpc", true)
         .text("MultiAZCapable", !engine.is_aurora())
         .text("SupportsStorageEncryption", true);
-    list(xml, "AvailabilityZones", "AvailabilityZone", zones, |xml, zone| {
+    xml.list("AvailabilityZones", "AvailabilityZone", zones, |xml, zone| {
         xml.text("Name", zone);
     });
 }

@@ -4,6 +4,8 @@
 mod body;
 mod checksum;
 mod convert;
+mod demand;
+mod inspect;
 mod list;
 mod multipart;
 mod reader;
@@ -11,8 +13,6 @@ mod service;
 mod store;
 mod write;
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,14 +26,14 @@ use s3s::{Body, S3Result};
 use self::body::{Chunked, Lent, Trailers};
 use self::service::Service;
 pub(crate) use self::store::Store;
-use crate::error::{Error, Result};
-use crate::observe::{StoredObject, Upload};
 use crate::wire::{ApiError, decode, header_text, query_pairs};
 
 /// The S3 endpoint: the store, and the HTTP service in front of it.
 pub(crate) struct Endpoint {
     pub(crate) store: Arc<Store>,
     service: S3Service,
+    /// Whether requests are refused that an export is not to make.
+    strict: bool,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -53,11 +53,11 @@ impl S3Access for Everybody {
 }
 
 impl Endpoint {
-    pub(crate) fn new(root: PathBuf, region: &str, account_id: &str) -> Self {
+    pub(crate) fn new(root: PathBuf, region: &str, account_id: &str, strict: bool) -> Self {
         let store = Arc::new(Store::new(root, region, account_id));
         let mut builder = S3ServiceBuilder::new(Service(Arc::clone(&store)));
         builder.set_access(Everybody);
-        Self { store, service: builder.build() }
+        Self { store, service: builder.build(), strict }
     }
 
     /// Answers a request whose signature has served its purpose. `Err` when the connection is to be cut.
@@ -74,6 +74,11 @@ impl Endpoint {
             && self.store.owner(&bucket).is_some_and(|owner| owner != expected)
         {
             return Ok(ApiError::new(403, "AccessDenied", "Access Denied").response("s3"));
+        }
+        if self.strict
+            && let Some(refusal) = demand::refusal(operation(&parts), &parts.headers)
+        {
+            return Ok(ApiError::new(400, "InvalidRequest", refusal).response("s3"));
         }
         to_path_style(&mut parts);
         let trailers = Trailers::default();
@@ -174,88 +179,6 @@ pub(crate) fn operation(parts: &Parts) -> &'static str {
         (&Method::DELETE, _, false) if has("uploadId") => "AbortMultipartUpload",
         (&Method::DELETE, _, false) => "DeleteObject",
         _ => "Other",
-    }
-}
-
-fn missing(bucket: &str, key: &str) -> Error {
-    Error::Missing { kind: "object", name: format!("{bucket}/{key}") }
-}
-
-/// What tests look at and spoil.
-impl Store {
-    pub(crate) fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<StoredObject>> {
-        let buckets = self.buckets();
-        let found = buckets.get(bucket).ok_or_else(|| Error::Missing { kind: "bucket", name: bucket.to_owned() })?;
-        let view = |(key, object): (&String, &Arc<store::Object>)| StoredObject {
-            bucket: bucket.to_owned(),
-            key: key.clone(),
-            size: object.size,
-            files: object.pieces.iter().map(|piece| piece.path.clone()).collect(),
-        };
-        Ok(found.objects.iter().filter(|(key, _)| key.starts_with(prefix)).map(view).collect())
-    }
-
-    fn find(&self, bucket: &str, key: &str) -> Result<Arc<store::Object>> {
-        self.object(bucket, key).map_err(|_| missing(bucket, key))
-    }
-
-    pub(crate) fn bytes(&self, bucket: &str, key: &str) -> Result<Vec<u8>> {
-        let object = self.find(bucket, key)?;
-        let mut all = Vec::new();
-        for piece in &object.pieces {
-            let bytes = std::fs::read(&piece.path).map_err(Error::file("read", &piece.path))?;
-            all.extend_from_slice(&bytes);
-        }
-        Ok(all)
-    }
-
-    pub(crate) fn flip_byte(&self, bucket: &str, key: &str, offset: u64) -> Result<()> {
-        let object = self.find(bucket, key)?;
-        let (path, at) =
-            store::locate(&object, offset).ok_or_else(|| missing(bucket, &format!("{key} at byte {offset}")))?;
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::file("open", path))?;
-        let mut byte = [0];
-        file.read_exact_at(&mut byte, at).map_err(Error::file("read", path))?;
-        byte[0] ^= 0x40;
-        file.write_all_at(&byte, at).map_err(Error::file("write", path))
-    }
-
-    pub(crate) fn truncate(&self, bucket: &str, key: &str, size: u64) -> Result<()> {
-        let bytes = self.bytes(bucket, key)?;
-        let old = self.find(bucket, key)?;
-        let path = self.new_path(bucket);
-        let kept = bytes.get(..usize::try_from(size).unwrap_or(usize::MAX)).unwrap_or(&bytes);
-        std::fs::write(&path, kept).map_err(Error::file("write", &path))?;
-        let size = kept.len() as u64;
-        let object = store::Object {
-            size,
-            pieces: vec![store::Piece { path, size }],
-            etag: old.etag.clone(),
-            modified: old.modified,
-            attributes: old.attributes.clone(),
-            checksums: old.checksums.clone(),
-            composite: old.composite.clone(),
-            parts: old.parts.clone(),
-        };
-        self.put(bucket, key, object, &store::Condition::default()).map_err(|_| missing(bucket, key))?;
-        Ok(())
-    }
-
-    pub(crate) fn remove(&self, bucket: &str, key: &str) -> Result<()> {
-        let removed = self.buckets().get_mut(bucket).and_then(|found| found.objects.remove(key));
-        removed.map(drop).ok_or_else(|| missing(bucket, key))
-    }
-
-    pub(crate) fn uploads(&self) -> Vec<Upload> {
-        let buckets = self.buckets();
-        let all = buckets.iter().flat_map(|(bucket, found)| {
-            found.uploads.iter().map(|(id, upload)| Upload {
-                bucket: bucket.clone(),
-                key: upload.key.clone(),
-                id: id.clone(),
-            })
-        });
-        all.collect()
     }
 }
 

@@ -80,7 +80,7 @@ impl S3 for Service {
         let object = Object {
             size: received.size,
             etag: store::etag(&received.checksums, received.size),
-            pieces: vec![piece],
+            pieces: vec![Arc::new(piece)],
             modified: SystemTime::now(),
             attributes: Attributes {
                 content_type: input.content_type,

@@ -41,10 +41,10 @@ pub(super) struct Attributes {
 }
 
 /// An object.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Object {
     pub(super) size: u64,
-    pub(super) pieces: Vec<Piece>,
+    pub(super) pieces: Vec<Arc<Piece>>,
     pub(super) etag: String,
     pub(super) modified: SystemTime,
     pub(super) attributes: Attributes,
@@ -238,7 +238,7 @@ impl Store {
                 checksums: whole.checksums,
                 composite: whole.composite,
                 parts: named.iter().map(|(number, part)| (*number, part.piece.size, part.checksums.clone())).collect(),
-                pieces: named.into_iter().map(|(_, part)| part.piece).collect(),
+                pieces: named.into_iter().map(|(_, part)| Arc::new(part.piece)).collect(),
             });
             bucket.objects.insert(key.to_owned(), Arc::clone(&object));
             Ok(object)

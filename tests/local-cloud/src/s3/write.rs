@@ -1,5 +1,6 @@
 //! Objects that a service of AWS writes by itself, without a request: exports.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Store;
@@ -23,7 +24,7 @@ impl Store {
         let etag = store::etag(&checksums, size);
         let object = Object {
             size,
-            pieces: vec![Piece { path, size }],
+            pieces: vec![Arc::new(Piece { path, size })],
             etag: etag.clone(),
             modified: SystemTime::now(),
             attributes: Attributes::default(),

@@ -11,11 +11,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::task::{Status, Task};
-use crate::ec2::Query;
-use crate::gateway::{Answer, Call, Shared};
-use crate::rds::xml;
+use crate::gateway::Shared;
 use crate::recovery_point::ExportTaskFate;
-use crate::wire::ApiError;
+use crate::wire::{Answer, ApiError, Call, Query, response};
 
 /// The export tasks of one region.
 #[derive(Debug, Default)]
@@ -115,10 +113,10 @@ fn describe(shared: &Shared, query: &Query, operation: &str) -> Answer {
     let number = |name: &str| query.number(name).and_then(|number| usize::try_from(number).ok());
     let (start, most) = (number("Marker").unwrap_or(0), number("MaxRecords").unwrap_or(PAGE));
     let next = (chosen.len() > start + most).then(|| (start + most).to_string());
-    Ok(xml::response(operation, |out| {
+    Ok(response::rds(operation, |out| {
         out.optional("Marker", next);
         let page = chosen.into_iter().skip(start).take(most);
-        xml::list(out, "ExportTasks", "ExportTask", page, |out, task| task.write(out));
+        out.list("ExportTasks", "ExportTask", page, |out, task| task.write(out));
     }))
 }
 
@@ -141,5 +139,5 @@ fn cancel(shared: &Arc<Shared>, query: &Query, operation: &str) -> Answer {
         tokio::time::sleep(shared.options.export_task / 2).await;
         shared.snapshot_exports.advance(&id, &Status::Canceling, Status::Canceled);
     });
-    Ok(xml::response(operation, |out| task.write(out)))
+    Ok(response::rds(operation, |out| task.write(out)))
 }

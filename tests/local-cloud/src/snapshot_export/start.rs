@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use super::task::{Status, Task};
 use super::{State, run};
-use crate::ec2::Query;
-use crate::gateway::{Answer, Shared};
-use crate::rds::xml;
-use crate::wire::ApiError;
+use crate::gateway::Shared;
+use crate::wire::{Answer, ApiError, Query, response};
 
 /// Tasks that may run at a time in an account.
 const LIMIT: usize = 5;
@@ -62,7 +60,7 @@ pub(super) fn start(shared: &Arc<Shared>, query: &Query, operation: &str) -> Ans
         state.fates.pop_front().unwrap_or_default()
     };
     shared.rds.spawn(run::run(Arc::clone(shared), task.clone(), snapshot, fate));
-    Ok(xml::response(operation, |out| task.write(out)))
+    Ok(response::rds(operation, |out| task.write(out)))
 }
 
 fn check_identifier(id: &str) -> Result<(), ApiError> {

@@ -2,8 +2,9 @@
 //!
 //! Every value comes as text in hexadecimal, so that neither the client's separators nor its escapes can touch it.
 
+use crate::engine::DatabaseEngine;
 use crate::error::{Error, Result};
-use crate::rds::{DatabaseAccess, DatabaseEngine};
+use crate::rds::DatabaseAccess;
 
 /// A table.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! An export task, and how RDS shows it.
 
-use crate::ec2::Xml;
-use crate::rds::xml;
+use crate::wire::Xml;
 
 /// An export task.
 #[derive(Debug, Clone)]
@@ -77,7 +76,7 @@ impl Task {
         if let Status::Failed { cause } = &self.status {
             out.text("FailureCause", cause);
         }
-        xml::texts(out, "ExportOnly", "member", &self.export_only);
+        out.texts("ExportOnly", "member", &self.export_only);
     }
 
     /// The key of one of its objects.

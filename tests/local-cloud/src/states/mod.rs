@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::event;
 use crate::execution::{ExecutionResult, ExecutionStatus};
-use crate::gateway::{Answer, Call, Shared, forward};
+use crate::gateway::{Shared, forward};
 use crate::moto::MotoClient;
 use crate::stack::{Definition, StateMachineSpec};
-use crate::wire::ApiError;
+use crate::wire::{Answer, ApiError, Call};
 
 /// How often a running execution is looked at.
 const POLL: Duration = Duration::from_millis(40);

@@ -1,13 +1,14 @@
 //! How a client reaches a database server: as its superuser, or as any user over TLS.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tokio::io::AsyncWriteExt as _;
 
+use super::mariadb::{option_text, write_option_file};
+use crate::engine::Family;
 use crate::error::{Error, Result};
-use crate::rds::engine::Family;
 
 /// A way to a database server.
 #[derive(Debug, Clone)]
@@ -50,6 +51,12 @@ impl DatabaseAccess {
     /// The user.
     pub fn user(&self) -> &str {
         &self.user
+    }
+
+    /// The way of another user to the same server: TCP with TLS and a password.
+    pub(super) fn over_tcp(&self, user: &str, password: &str, certificate: &Path) -> Self {
+        let way = Way::Tcp { password: Password(password.to_owned()), certificate: Some(certificate.to_owned()) };
+        Self { family: self.family, way, port: self.port, user: user.to_owned() }
     }
 
     /// The same way without TLS; a server that demands it refuses.
@@ -106,13 +113,32 @@ impl DatabaseAccess {
         command
     }
 
+    /// Writes an option file by which a client of MariaDB reaches the server as this user, as a person would have one.
+    pub fn write_option_file(&self, path: &Path) -> Result<()> {
+        let mut lines = vec![format!("user={}", self.user)];
+        match &self.way {
+            Way::Socket { directory, option_file } => {
+                lines.push(format!("protocol=socket\nsocket={}", directory.join("server").display()));
+                lines.extend(option_file.as_ref().map(|file| format!("!include {}", file.display())));
+            }
+            Way::Tcp { password, certificate } => {
+                lines.push(format!("protocol=tcp\nhost={}\nport={}", self.host(), self.port));
+                lines.push(option_text(password));
+                lines.extend(
+                    certificate.as_ref().map(|path| format!("ssl-ca={}\nssl-verify-server-cert", path.display())),
+                );
+            }
+        }
+        write_option_file(path, &lines.join("\n"))
+    }
+
     /// Runs SQL through `psql` or `mariadb`, which read it from their input; gives what they print: a line for each row,
     /// its columns separated by `|` (PostgreSQL) or tabs (MariaDB). The first error ends it.
     pub async fn sql(&self, database: &str, sql: &str) -> Result<String> {
         let (program, options): (_, &[&str]) = match self.family {
             Family::Postgres => ("psql", &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]),
             // No default database by an argument: it must come last, behind the options.
-            Family::Mariadb => ("mariadb", &["--batch", "--skip-column-names"]),
+            Family::Mariadb => ("mariadb", &["--batch", "--skip-column-names", "--default-character-set=utf8mb4"]),
         };
         let mut command = match self.family {
             Family::Postgres => self.command(program, database),

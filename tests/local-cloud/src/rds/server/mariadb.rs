@@ -70,21 +70,50 @@ pub(super) async fn furnish(
         INSERT INTO mysql.rds_heartbeat2 VALUES (1, 1700000000000);
         DROP USER root@localhost;"
     );
-    let path = option_file(directory);
-    let text = format!("[client]\npassword={own}\n");
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(Error::file("write", &path))?;
-    // The first connection is root's, who has no password and is gone with the last statement.
-    let root = DatabaseAccess {
+    write_option_file(&option_file(directory), &format!("password={own}"))?;
+    // Its root is gone with the last statement.
+    root(superuser).sql("", &sql).await.map(drop)
+}
+
+/// The account of a plain server.
+pub(super) async fn furnish_plain(directory: &Path, superuser: &DatabaseAccess, password: &Password) -> Result<()> {
+    let name = quoted(superuser.user());
+    let (option, password) = (option_text(password), quoted(&password.0));
+    let statements = ["localhost", "'%'"].map(|host| {
+        format!(
+            "CREATE USER IF NOT EXISTS {name}@{host};
+            ALTER USER {name}@{host} IDENTIFIED BY {password};
+            GRANT ALL ON *.* TO {name}@{host} WITH GRANT OPTION;"
+        )
+    });
+    // Where names are not resolved, root comes in from these addresses, too, and without a password.
+    let addresses = "DROP USER IF EXISTS root@'127.0.0.1', root@'::1';";
+    write_option_file(&option_file(directory), &option)?;
+    root(superuser).sql("", &format!("{}{addresses}", statements.concat())).await.map(drop)
+}
+
+/// The first account of a new server, which has no password.
+fn root(superuser: &DatabaseAccess) -> DatabaseAccess {
+    DatabaseAccess {
         user: "root".to_owned(),
         way: match &superuser.way {
             Way::Socket { directory, .. } => Way::Socket { directory: directory.clone(), option_file: None },
             Way::Tcp { .. } => superuser.way.clone(),
         },
         ..superuser.clone()
-    };
-    root.sql("", &sql).await.map(drop)
+    }
+}
+
+/// A password as a line of an option file.
+pub(super) fn option_text(password: &Password) -> String {
+    format!("password=\"{}\"", password.0.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Writes an option file that its owner alone may read.
+pub(super) fn write_option_file(path: &Path, lines: &str) -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| writeln!(file, "[client]\n{lines}")).map_err(Error::file("write", path))
 }
 
 /// The statement that gives the master a new password.

@@ -2,6 +2,7 @@
 
 mod access;
 mod mariadb;
+mod plain;
 mod postgres;
 mod tls;
 
@@ -17,9 +18,10 @@ use tokio::process::{Child, Command};
 pub use self::access::DatabaseAccess;
 pub(crate) use self::access::Password;
 use self::access::Way;
+pub use self::plain::PlainDatabase;
 pub(crate) use self::tls::{CERTIFICATE, Certificate};
-use super::engine::{DatabaseEngine, Family};
 use super::snapshot::DatabaseSource;
+use crate::engine::{DatabaseEngine, Family};
 use crate::error::{Error, Result};
 use crate::process::{INT, KILL, QUIT, TERM, signal_group};
 
@@ -50,9 +52,18 @@ pub struct DatabaseServer {
     socket: Arc<SocketDirectory>,
     certificate: Certificate,
     port: u16,
-    master: String,
+    accounts: Accounts,
     /// Taken when it is stopped.
     child: Option<Child>,
+}
+
+/// Whose accounts a server has.
+#[derive(Debug, Clone)]
+enum Accounts {
+    /// RDS's: its superuser, who comes in by the socket alone, and a master user.
+    Rds { master: String },
+    /// Those of a server that somebody set up on his own: a superuser, who comes in from everywhere by a password.
+    Plain { superuser: String },
 }
 
 impl DatabaseServer {
@@ -73,7 +84,7 @@ impl DatabaseServer {
         let certificate = Certificate::of(&directory.join("tls"))?;
         let data = directory.join("data");
         match engine.family() {
-            Family::Postgres => postgres::initialise(&data).await?,
+            Family::Postgres => postgres::initialise(&data, postgres::SUPERUSER).await?,
             Family::Mariadb => mariadb::initialise(&data).await?,
         }
         let server = Self::start(engine, &directory, user, &certificate, &Parameters::new()).await?;
@@ -99,13 +110,23 @@ impl DatabaseServer {
         certificate: &Certificate,
         parameters: &Parameters,
     ) -> Result<Self> {
+        Self::start_for(engine, directory, Accounts::Rds { master: master.to_owned() }, certificate, parameters).await
+    }
+
+    async fn start_for(
+        engine: DatabaseEngine,
+        directory: &Path,
+        accounts: Accounts,
+        certificate: &Certificate,
+        parameters: &Parameters,
+    ) -> Result<Self> {
         let socket = SocketDirectory::of(directory)?;
         let log = directory.join("server.log");
         let mut attempt = 1;
         loop {
             let port = free_port()?;
             let mut command = match engine.family() {
-                Family::Postgres => postgres::server(directory, socket.path(), port, certificate)?,
+                Family::Postgres => postgres::server(directory, socket.path(), port, certificate, &accounts)?,
                 Family::Mariadb => mariadb::server(directory, socket.path(), port, certificate),
             };
             command.args(parameters.iter().map(|(name, value)| format!("--{name}={value}")));
@@ -119,7 +140,7 @@ impl DatabaseServer {
                 socket: socket.clone(),
                 certificate: certificate.clone(),
                 port,
-                master: master.to_owned(),
+                accounts: accounts.clone(),
                 child: Some(child.map_err(|error| failed(error.to_string()))?),
             };
             if server.is_up().await? {
@@ -188,9 +209,13 @@ impl DatabaseServer {
 
     /// The way in that only RDS has: `rdsadmin`, by the socket.
     pub fn superuser(&self) -> DatabaseAccess {
-        let (user, option_file) = match self.engine.family() {
+        let (rds, option_file) = match self.engine.family() {
             Family::Postgres => (postgres::SUPERUSER, None),
             Family::Mariadb => (mariadb::SUPERUSER, Some(mariadb::option_file(&self.directory))),
+        };
+        let user = match &self.accounts {
+            Accounts::Rds { .. } => rds,
+            Accounts::Plain { superuser } => superuser,
         };
         DatabaseAccess {
             family: self.engine.family(),
@@ -202,17 +227,19 @@ impl DatabaseServer {
 
     /// The way of a user: TCP with TLS and a password.
     pub fn user(&self, user: &str, password: &str) -> DatabaseAccess {
-        DatabaseAccess {
-            family: self.engine.family(),
-            way: Way::Tcp { password: Password(password.to_owned()), certificate: Some(self.certificate.path()) },
-            port: self.port,
-            user: user.to_owned(),
-        }
+        self.superuser().over_tcp(user, password, &self.certificate.path())
     }
 
     /// The way of the master user, with the password that [`DatabaseServer::create`] gave.
     pub fn master(&self) -> DatabaseAccess {
-        self.user(&self.master, Self::MASTER_PASSWORD)
+        self.user(self.master_user(), Self::MASTER_PASSWORD)
+    }
+
+    fn master_user(&self) -> &str {
+        match &self.accounts {
+            Accounts::Rds { master } => master,
+            Accounts::Plain { superuser } => superuser,
+        }
     }
 
     /// Ends it in good order, as before a backup; what it leaves can become a recovery point, or be opened again.
@@ -222,11 +249,11 @@ impl DatabaseServer {
             Family::Mariadb => TERM,
         })
         .await?;
-        Ok(DatabaseSource::new(self.engine, &self.directory, &self.master))
+        Ok(DatabaseSource::new(self.engine, &self.directory, self.master_user()))
     }
 
     /// Ends it at once, as a crash would, and waits until it is gone.
-    pub(crate) async fn crash(mut self) -> Result<()> {
+    pub async fn crash(mut self) -> Result<()> {
         self.end(self.crash_signal()).await
     }
 

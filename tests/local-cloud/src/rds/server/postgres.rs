@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 use super::access::{DatabaseAccess, Password};
-use super::{Certificate, run};
+use super::{Accounts, Certificate, run};
 use crate::error::{Error, Result};
 use crate::process::{guarded_server, unprivileged};
 
@@ -19,6 +19,12 @@ local   all       all           reject
 host    rdsadmin  all      all  reject
 host    all       rdsadmin all  reject
 hostssl all       all      all  scram-sha-256
+";
+
+/// What a person who installs a server for himself makes of it.
+const PLAIN_RULES: &str = "\
+local   all       all           trust
+host    all       all      all  scram-sha-256
 ";
 
 /// Where Debian keeps the programs of each version.
@@ -35,9 +41,9 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// Makes an empty data directory.
-pub(super) async fn initialise(data: &Path) -> Result<()> {
+pub(super) async fn initialise(data: &Path, superuser: &str) -> Result<()> {
     let mut command = unprivileged(program("initdb"));
-    command.arg("-D").arg(data).args(["-U", SUPERUSER, "--no-sync", "-A", "scram-sha-256", "-E", "UTF8"]);
+    command.arg("-D").arg(data).args(["-U", superuser, "--no-sync", "-A", "scram-sha-256", "-E", "UTF8"]);
     // initdb asks for a password where only passwords let in; nobody comes in by one here, see RULES.
     command.arg("--locale=C.UTF-8").args(["--auth-local", "trust", "--auth-host", "reject"]);
     run(command, "initdb").await.map(drop)
@@ -70,6 +76,12 @@ pub(super) async fn furnish(superuser: &DatabaseAccess, master: &str, password: 
     superuser.sql("postgres", &sql).await.map(drop)
 }
 
+/// The account of a plain server.
+pub(super) async fn furnish_plain(superuser: &DatabaseAccess, password: &Password) -> Result<()> {
+    let (name, password) = (quoted_name(superuser.user()), quoted_text(&password.0));
+    superuser.sql("postgres", &format!("ALTER ROLE {name} PASSWORD {password};")).await.map(drop)
+}
+
 /// The statements that give the master a new password.
 pub(super) fn password_change(user: &str, password: &Password) -> String {
     let (user, password) = (quoted_name(user), quoted_text(&password.0));
@@ -78,9 +90,19 @@ pub(super) fn password_change(user: &str, password: &Password) -> String {
 }
 
 /// The command that runs a server.
-pub(super) fn server(directory: &Path, socket: &Path, port: u16, certificate: &Certificate) -> Result<Command> {
+pub(super) fn server(
+    directory: &Path,
+    socket: &Path,
+    port: u16,
+    certificate: &Certificate,
+    accounts: &Accounts,
+) -> Result<Command> {
     let rules = directory.join("pg_hba.conf");
-    std::fs::write(&rules, RULES).map_err(Error::file("write", &rules))?;
+    let text = match accounts {
+        Accounts::Rds { .. } => RULES,
+        Accounts::Plain { .. } => PLAIN_RULES,
+    };
+    std::fs::write(&rules, text).map_err(Error::file("write", &rules))?;
     // A server that dies at once (SIGKILL) leaves its children alone; by SIGQUIT it takes them with it.
     let mut command = guarded_server(program("postgres"), "QUIT");
     command.arg("-D").arg(directory.join("data"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::engine::DatabaseEngine;
+use crate::engine::DatabaseEngine;
 
 /// How RDS behaves.
 #[derive(Debug, Clone)]

@@ -33,6 +33,8 @@ pub struct LocalCloud {
     moto: Option<Moto>,
     server: JoinHandle<()>,
     temporary: Option<tempfile::TempDir>,
+    /// Whether nothing runs any more.
+    down: bool,
 }
 
 /// The environment that makes an AWS SDK use the cloud, as one caller.
@@ -83,11 +85,13 @@ impl LocalCloud {
         let listener = TcpListener::bind(&address).await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         let endpoint = format!("http://127.0.0.1:{port}");
-        let moto = Moto::start(&options, &directory, &endpoint).await?;
+        let moto = if options.moto { Some(Moto::start(&options, &directory, &endpoint).await?) } else { None };
         let names = options.names();
         let shared = Arc::new(Shared {
-            s3: s3::Endpoint::new(directory.join("s3"), &names.region, &names.account_id),
-            moto: moto.client(),
+            s3: s3::Endpoint::new(directory.join("s3"), &names.region, &names.account_id, options.strict_uploads),
+            // Without moto nobody asks it.
+            moto: moto.as_ref().map_or_else(|| MotoClient::new(&endpoint), Moto::client),
+            stand_in: crate::stand_in::StandIn::default(),
             gateway: MotoClient::new(&endpoint),
             options,
             names,
@@ -111,7 +115,7 @@ impl LocalCloud {
             shared.ec2.add_host(ec2::start_host(&shared.names, &zone).await?);
         }
         let server = tokio::spawn(gateway::serve(listener, Arc::clone(&shared)));
-        Ok(Self { shared, moto: Some(moto), server, temporary })
+        Ok(Self { shared, moto, server, temporary, down: false })
     }
 
     /// Creates what a stack names. Several stacks may be deployed; what exists already is replaced.
@@ -157,6 +161,7 @@ impl LocalCloud {
         }
         self.shared.rds.stop_all(&self.shared.directory).await?;
         self.kill();
+        self.down = true;
         let started = Instant::now();
         let mut left = ec2::loops_below(&self.shared.directory);
         while !left.is_empty() && started.elapsed() < LOOP_LIMIT {
@@ -176,6 +181,12 @@ impl LocalCloud {
                 last: format!("{} is still in use", device.display()),
             }),
         }
+    }
+
+    /// Ends a cloud in which no database, job, function or moto runs: nothing of it need be waited for.
+    pub(crate) fn end(mut self) {
+        self.kill();
+        self.down = true;
     }
 
     fn kill(&self) {
@@ -231,10 +242,13 @@ impl LocalCloud {
 
 impl Drop for LocalCloud {
     fn drop(&mut self) {
-        if let Some(moto) = &self.moto {
-            tracing::warn!("the local cloud was dropped without a shutdown");
-            moto.kill();
-            self.kill();
+        if self.down {
+            return;
         }
+        tracing::warn!("the local cloud was dropped without a shutdown");
+        if let Some(moto) = &self.moto {
+            moto.kill();
+        }
+        self.kill();
     }
 }

@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 
 use super::{LocalCloud, POLL};
 use crate::dynamodb::Form;
+use crate::ec2::VolumeSpec;
 use crate::error::{Error, Result};
 use crate::execution::ExecutionResult;
 use crate::lambda::Reply;
 use crate::observe::JobView;
 use crate::rds::{DatabaseAccess, DatabaseSource, ScratchDatabase};
 use crate::recovery_point::{EventShape, ExportTaskFate, RecoveryPointOptions, TableExportFate, VolumeImage};
+use crate::stand_in::StandIn;
 use crate::{backup, dynamodb, event, lambda, states};
 
 impl LocalCloud {
@@ -53,6 +55,31 @@ impl LocalCloud {
         options: RecoveryPointOptions,
     ) -> Result<String> {
         dynamodb::add_recovery_point(&self.shared, vault, table, Form::Vault, options).await
+    }
+
+    /// Adds a volume whose content is a file of the caller's, or replaces the one of this id.
+    pub fn add_volume(&self, spec: VolumeSpec) {
+        self.shared.ec2.add_volume(spec);
+    }
+
+    /// Makes a volume vanish, attached or not; its file stays. `false` when it is not there.
+    pub fn remove_volume(&self, volume_id: &str) -> bool {
+        self.shared.ec2.remove_volume(volume_id)
+    }
+
+    /// Makes device names (`/dev/sdf`) be in use on every instance.
+    pub fn occupy_device_names(&self, names: impl IntoIterator<Item = String>) {
+        self.shared.ec2.occupy_device_names(names);
+    }
+
+    /// What is in the place of moto, when that does not run.
+    pub(crate) fn stand_in(&self) -> &StandIn {
+        &self.shared.stand_in
+    }
+
+    /// The running host of a zone: its id and its metadata endpoint.
+    pub(crate) fn host_of(&self, zone: &str) -> Option<(String, String)> {
+        self.shared.ec2.host_of(zone)
     }
 
     /// Decides about the next export of a table that is started. Exports without a decision are COMPLETED.

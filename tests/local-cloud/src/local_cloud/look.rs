@@ -69,7 +69,23 @@ impl LocalCloud {
 
     /// Cuts a stored (small) object short; its recorded checksums stay.
     pub fn truncate_object(&self, bucket: &str, key: &str, size: u64) -> Result<()> {
-        self.shared.s3.store.truncate(bucket, key, size)
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        self.shared.s3.store.spoil(bucket, key, |bytes| bytes.truncate(size))
+    }
+
+    /// Changes the bytes of a stored (small) object; its entity tag and its recorded checksums stay.
+    pub fn spoil_object(&self, bucket: &str, key: &str, change: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        self.shared.s3.store.spoil(bucket, key, change)
+    }
+
+    /// Gives a stored object another entity tag; its bytes and its recorded checksums stay.
+    pub fn set_object_etag(&self, bucket: &str, key: &str, etag: &str) -> Result<()> {
+        self.shared.s3.store.set_etag(bucket, key, etag)
+    }
+
+    /// Puts an object, replacing what is there, as a service of AWS does; gives its entity tag, without quotes.
+    pub fn put_object(&self, bucket: &str, key: &str, bytes: &[u8]) -> Result<String> {
+        self.shared.s3.store.write(bucket, key, bytes)
     }
 
     /// Removes an object.
@@ -127,7 +143,7 @@ impl LocalCloud {
                 .collect(),
             parameter_groups: self.shared.rds.parameter_groups(),
             database_backups: self.shared.rds.own_backups(),
-            parameters: self.parameters()?,
+            parameters: if self.shared.options.moto { self.parameters()? } else { Vec::new() },
         })
     }
 

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use super::answer::ApiError;
+use super::request::query_pairs;
 use crate::pattern::glob_matches;
-use crate::wire::{ApiError, query_pairs};
 
 /// A parsed query.
 #[derive(Debug)]
 pub(crate) struct Query(BTreeMap<String, String>);
 
 /// A filter: a name and the values of which one must match.
-pub(super) type Filter = (String, Vec<String>);
+pub(crate) type Filter = (String, Vec<String>);
 
 impl Query {
     pub(crate) fn new(body: &[u8]) -> Self {
@@ -40,7 +41,7 @@ impl Query {
         (1..).map_while(|n| self.0.get(&format!("{name}.{n}")).cloned()).collect()
     }
 
-    pub(super) fn filters(&self) -> Vec<Filter> {
+    pub(crate) fn filters(&self) -> Vec<Filter> {
         (1..)
             .map_while(|n| {
                 Some((self.0.get(&format!("Filter.{n}.Name"))?.clone(), self.list(&format!("Filter.{n}.Value"))))
@@ -59,14 +60,14 @@ impl Query {
     }
 
     /// All parameters but those that differ between two requests for the same thing.
-    pub(super) fn identity(&self) -> String {
+    pub(crate) fn identity(&self) -> String {
         let kept = self.0.iter().filter(|(name, _)| !["ClientToken", "Version", "Action"].contains(&name.as_str()));
         kept.map(|(name, value)| [name.as_str(), "=", value, "\n"].concat()).collect()
     }
 }
 
 /// Whether a resource passes all filters; `values` gives what it has under a filter's name, or nothing for a name that does not exist.
-pub(super) fn passes(
+pub(crate) fn passes(
     filters: &[Filter],
     tags: &BTreeMap<String, String>,
     values: impl Fn(&str) -> Option<Vec<String>>,
@@ -88,7 +89,7 @@ pub(super) fn passes(
 }
 
 /// One page of a list, and the token of the next.
-pub(super) fn page<T>(query: &Query, mut all: Vec<T>) -> (Vec<T>, Option<String>) {
+pub(crate) fn page<T>(query: &Query, mut all: Vec<T>) -> (Vec<T>, Option<String>) {
     let start = query.number("NextToken").and_then(|token| usize::try_from(token).ok()).unwrap_or(0).min(all.len());
     let most = query.number("MaxResults").and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
     let mut rest = all.split_off(start);

@@ -11,6 +11,8 @@ mod flow;
 #[cfg(test)]
 mod parameter_group;
 #[cfg(test)]
+mod plain;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;
@@ -18,3 +20,5 @@ mod support;
 mod table;
 #[cfg(test)]
 mod volume;
+#[cfg(test)]
+mod worker;
