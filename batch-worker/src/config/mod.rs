@@ -97,39 +97,6 @@ mod tests {
     }
 
     #[test]
-    fn the_plans_own_command_is_accepted() {
-        let config = config(&[
-            "volume",
-            "--volume-id",
-            "vol-0123456789abcdef0",
-            "--dest",
-            "s3://backups/data/ebs/x/",
-            "--plan",
-            "s3://backups/claims/exp-0123456789abcdef0123.json",
-            "--unit-key",
-            "vol-0aaaaaaaaaaaaaaaa",
-            "--bucket-owner",
-            "123456789012",
-            "--codec",
-            "gzip",
-            "--level",
-            "6",
-            "--readers",
-            "64",
-            "--part-bytes",
-            "16777216",
-            "--expect-bytes",
-            "1073741824",
-        ])
-        .unwrap();
-        let Config::Disk(config) = config else {
-            panic!("an export");
-        };
-        assert_eq!(config.reading.readers, 64);
-        assert_eq!(config.place.plan.unwrap().1, "exp-0123456789abcdef0123.json");
-    }
-
-    #[test]
     fn a_plan_of_another_bucket_is_refused() {
         let error = config(&["device", "x.img", "--dest", "s3://backups/x/", "--plan", "s3://other/claims/e.json"]);
         assert!(error.unwrap_err().to_string().contains("one bucket"));

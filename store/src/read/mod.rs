@@ -138,10 +138,11 @@ impl Store {
                 let open = || {
                     let mut file = File::open(root.join(key))?;
                     file.seek(SeekFrom::Start(range.start))?;
-                    Ok(file.take(range.end.saturating_sub(range.start)))
+                    Ok(file)
                 };
                 let file = open().map_err(|error| self.unreadable(key, error))?;
-                Ok((Box::new(Stoppable { file, stop, breakage: breakage.clone() }), breakage))
+                let left = range.end.saturating_sub(range.start);
+                Ok((Box::new(FileRange { file, left, stop, breakage: breakage.clone() }), breakage))
             }
         }
     }
@@ -199,19 +200,27 @@ fn list_below(root: &Path, prefix: &str, listed: &mut Vec<Listed>) -> io::Result
     Ok(())
 }
 
-/// A file that ends when the reader is asked to stop.
-struct Stoppable<R> {
-    file: R,
+/// Some bytes of a file, all of them; it ends when the reader is asked to stop.
+struct FileRange {
+    file: File,
+    left: u64,
     stop: CancellationToken,
     breakage: Breakage,
 }
 
-impl<R: Read> Read for Stoppable<R> {
+impl Read for FileRange {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.stop.is_cancelled() {
             self.breakage.set(Error::interrupted());
             return Err(io::Error::other("asked to stop"));
         }
-        self.file.read(buffer)
+        let wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = self.file.read(&mut buffer[..wanted])?;
+        if count == 0 && wanted > 0 {
+            let what = format!("the file ends {} bytes before what is read of it", self.left);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+        }
+        self.left -= count as u64;
+        Ok(count)
     }
 }

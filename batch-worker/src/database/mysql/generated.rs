@@ -212,9 +212,9 @@ INSERT INTO `others` VALUES
 -- Dump completed
 ";
 
-    fn rewriter(columns: &[usize], count: usize) -> Rewriter {
+    fn rewriter(columns: &[usize], count: usize) -> Box<dyn Rewrite> {
         let columns = Columns { count, generated: columns.iter().copied().collect() };
-        Rewriter::new(Generated([(table_name("shop", "items"), columns)].into()))
+        Box::new(Rewriter::new(Generated([(table_name("shop", "items"), columns)].into())))
     }
 
     fn rewritten<'a>(columns: &[usize], pieces: impl Iterator<Item = &'a [u8]>) -> String {

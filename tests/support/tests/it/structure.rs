@@ -218,9 +218,9 @@ fn uses(text: &str) -> (Vec<ModulePath>, Vec<ModulePath>) {
             let before = line[..at].rsplit('\n').next().unwrap_or_default().trim();
             let written = expand(&line[at + 4..line.len() - 1]);
             if before.starts_with("pub") {
-                given.extend(written)
+                given.extend(written);
             } else {
-                taken.extend(written)
+                taken.extend(written);
             }
             rest.push_str(&line[..at]);
         } else {

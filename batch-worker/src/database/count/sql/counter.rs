@@ -298,6 +298,7 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::END;
     use super::*;
 
     const DUMP: &str = r"/*M!999999\- enable the sandbox mode */

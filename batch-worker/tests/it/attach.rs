@@ -1,17 +1,16 @@
 //! Volumes in every state on their way to an instance and away, with a fault at every EC2 call.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod fake;
-
+use std::path::Path;
 use std::time::Duration;
 
-use batch_worker::attach::identity::Instance;
-use batch_worker::attach::{Attachment, Ownership, Request, Timing, attach};
-use domain::failure::Kind;
-use domain::failure::Result;
+use aws_sdk_ec2::config::retry::RetryConfig;
+use aws_sdk_ec2::config::{BehaviorVersion, Credentials, Region};
+use batch_worker::volume::attach::device::DeviceTree;
+use batch_worker::volume::attach::identity::Instance;
+use batch_worker::volume::attach::{Attachment, Ownership, Request, Timing, attach};
+use domain::failure::{Kind, Result};
 use domain::id::VolumeId;
-use fake::{Fake, FakeVolume, Fault, INSTANCE, When, ZONE};
+use local_cloud::{FaultAction, VolumeSpec, When, WorkerCloud};
 use tokio_util::sync::CancellationToken;
 
 const VOLUME: &str = "vol-0123456789abcdef0";
@@ -19,21 +18,49 @@ const DEAD: &str = "i-0dddddddddddddddd";
 const EXPORT: &str = "exp-0123456789abcdef0123";
 const EXECUTION: &str = "arn:aws:states:us-east-1:123456789012:execution:backup-export:run-1";
 
+/// A file that there is not: a volume of it has no device.
+const NO_DISK: &str = "/nonexistent/nvme8n1";
+
 struct World {
-    fake: Fake,
+    cloud: WorkerCloud,
     directory: tempfile::TempDir,
 }
 
+/// A client that retries at once.
+fn ec2(cloud: &WorkerCloud) -> aws_sdk_ec2::Client {
+    let retries = RetryConfig::standard().with_max_attempts(4);
+    let retries = retries.with_initial_backoff(Duration::from_millis(1)).with_max_backoff(Duration::from_millis(5));
+    let config = aws_sdk_ec2::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(cloud.endpoint())
+        .region(Region::new(WorkerCloud::REGION))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .retry_config(retries);
+    aws_sdk_ec2::Client::from_conf(config.build())
+}
+
 impl World {
-    fn new(change: impl FnOnce(FakeVolume) -> FakeVolume) -> Self {
+    fn new(change: impl FnOnce(VolumeSpec) -> VolumeSpec) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let image = directory.path().join("nvme9n1");
         std::fs::write(&image, [0; 4096]).unwrap();
-        let fake = Fake::start();
-        let volume =
-            FakeVolume::new(&image).tagged(domain::tag::EXPORT_ID, EXPORT).tagged(domain::tag::EXECUTION, EXECUTION);
-        fake.lock().volumes.insert(VOLUME.to_owned(), change(volume));
-        Self { fake, directory }
+        let cloud = WorkerCloud::start().unwrap();
+        let volume = VolumeSpec::new(VOLUME, &image, WorkerCloud::ZONE)
+            .tagged(domain::tag::EXPORT_ID, EXPORT)
+            .tagged(domain::tag::EXECUTION, EXECUTION);
+        cloud.add_volume(change(volume));
+        Self { cloud, directory }
+    }
+
+    fn without_disk() -> Self {
+        Self::new(|volume| VolumeSpec { file: NO_DISK.into(), ..volume })
+    }
+
+    fn devices(&self) -> DeviceTree {
+        let by_id = self.cloud.by_id_directory();
+        let dev = by_id.ancestors().nth(2).map(Path::to_owned).unwrap();
+        DeviceTree { by_id, sysfs: self.cloud.sysfs_directory(), dev }
     }
 
     async fn attach(&self, owned: bool) -> Result<Attachment> {
@@ -42,14 +69,17 @@ impl World {
 
     async fn attach_until(&self, owned: bool, stop: &CancellationToken) -> Result<Attachment> {
         let volume: VolumeId = VOLUME.parse().unwrap();
-        let instance = Instance { id: INSTANCE.parse().unwrap(), availability_zone: ZONE.parse().unwrap() };
+        let instance = Instance {
+            id: self.cloud.instance_id().parse().unwrap(),
+            availability_zone: WorkerCloud::ZONE.parse().unwrap(),
+        };
         let ownership = Ownership { export_id: EXPORT.parse().unwrap(), execution: EXECUTION.parse().unwrap() };
         let request = Request {
-            ec2: &self.fake.ec2(),
+            ec2: &ec2(&self.cloud),
             volume: &volume,
             instance: &instance,
             ownership: owned.then_some(&ownership),
-            devices: &self.fake.devices(),
+            devices: &self.devices(),
             timing: Timing {
                 poll: Duration::from_millis(2),
                 attach: Duration::from_secs(2),
@@ -61,7 +91,7 @@ impl World {
     }
 
     fn state(&self) -> String {
-        self.fake.lock().volumes[VOLUME].state.clone()
+        self.cloud.volume(VOLUME).unwrap().state
     }
 
     async fn assert_there_and_back(&self) {
@@ -88,15 +118,10 @@ async fn a_volume_of_a_dead_host_is_taken_over() {
 
 #[tokio::test]
 async fn a_host_that_does_not_let_go_is_forced() {
-    let world = World::new(|mut volume| {
-        volume.stuck = true;
-        volume.attached_to(DEAD)
-    });
-    // Its attachment to this instance is not stuck.
+    let world = World::new(|volume| volume.attached_to(DEAD).held());
     let attached = world.attach(true).await.unwrap();
-    world.fake.lock().volumes.get_mut(VOLUME).unwrap().stuck = false;
     attached.detach().await.unwrap();
-    assert_eq!(world.fake.calls("DetachVolume"), 3, "asked, forced, and detached at the end");
+    assert_eq!(world.cloud.calls("DetachVolume"), 3, "asked, forced, and detached at the end");
 }
 
 #[tokio::test]
@@ -105,7 +130,7 @@ async fn without_a_plan_an_attached_volume_is_left_alone() {
     let error = world.attach(false).await.unwrap_err();
     assert!(error.to_string().contains(DEAD), "{error}");
     assert_eq!(world.state(), "in-use");
-    assert_eq!(world.fake.calls("DetachVolume"), 0);
+    assert_eq!(world.cloud.calls("DetachVolume"), 0);
 }
 
 #[tokio::test]
@@ -120,19 +145,16 @@ async fn a_volume_of_another_export_is_never_touched() {
     });
     let error = untagged.attach(true).await.unwrap_err();
     assert!(error.to_string().contains("no tag"), "{error}");
-    assert_eq!(untagged.fake.calls("AttachVolume"), 0);
+    assert_eq!(untagged.cloud.calls("AttachVolume"), 0);
 }
 
 #[tokio::test]
 async fn a_volume_of_another_zone_or_none_at_all_is_refused() {
-    let world = World::new(|mut volume| {
-        volume.zone = "us-east-1b".to_owned();
-        volume
-    });
+    let world = World::new(|volume| VolumeSpec { availability_zone: "us-east-1b".to_owned(), ..volume });
     let error = world.attach(true).await.unwrap_err();
     assert!(error.to_string().contains("us-east-1b"), "{error}");
     let gone = World::new(|volume| volume);
-    gone.fake.lock().volumes.clear();
+    assert!(gone.cloud.remove_volume(VOLUME));
     let error = gone.attach(true).await.unwrap_err();
     assert_eq!(error.kind(), Kind::SourceNotFound);
     assert!(error.to_string().contains(VOLUME), "{error}");
@@ -143,7 +165,7 @@ async fn a_name_in_use_leads_to_the_next() {
     let world = World::new(|volume| volume);
     let names = ('f'..='p').map(|letter| format!("/dev/sd{letter}"));
     let more = ('b'..='c').flat_map(|a| ('a'..='y').map(move |b| format!("/dev/xvd{a}{b}")));
-    world.fake.lock().names_in_use = names.chain(more).collect();
+    world.cloud.occupy_device_names(names.chain(more));
     world.assert_there_and_back().await;
 }
 
@@ -151,13 +173,13 @@ async fn a_name_in_use_leads_to_the_next() {
 async fn an_error_of_ec2_that_passes_is_retried() {
     for call in ["DescribeVolumes", "AttachVolume", "DetachVolume"] {
         for fault in [
-            Fault::Status(503, "RequestLimitExceeded"),
-            Fault::Status(500, "InternalError"),
-            Fault::Reset,
-            Fault::LostAnswer,
+            FaultAction::error(503, "RequestLimitExceeded"),
+            FaultAction::error(500, "InternalError"),
+            FaultAction::CutRequest { after_bytes: 0 },
+            FaultAction::CutResponse { after_bytes: 0 },
         ] {
             let world = World::new(|volume| volume.attached_to(DEAD));
-            world.fake.fault(call, When::First(2), fault);
+            world.cloud.fault(call, When::First(2), fault);
             world.assert_there_and_back().await;
         }
     }
@@ -166,15 +188,15 @@ async fn an_error_of_ec2_that_passes_is_retried() {
 #[tokio::test]
 async fn an_error_of_ec2_that_stays_is_reported_by_kind_and_leaves_nothing_attached() {
     for (call, fault, kind) in [
-        ("DescribeVolumes", Fault::Status(503, "RequestLimitExceeded"), Kind::Throttled),
-        ("DescribeVolumes", Fault::Status(403, "UnauthorizedOperation"), Kind::AccessDenied),
-        ("AttachVolume", Fault::Status(403, "UnauthorizedOperation"), Kind::AccessDenied),
-        ("AttachVolume", Fault::Status(500, "InternalError"), Kind::Unavailable),
-        ("AttachVolume", Fault::Status(400, "AttachmentLimitExceeded"), Kind::Unavailable),
-        ("AttachVolume", Fault::Reset, Kind::Unavailable),
+        ("DescribeVolumes", FaultAction::error(503, "RequestLimitExceeded"), Kind::Throttled),
+        ("DescribeVolumes", FaultAction::error(403, "UnauthorizedOperation"), Kind::AccessDenied),
+        ("AttachVolume", FaultAction::error(403, "UnauthorizedOperation"), Kind::AccessDenied),
+        ("AttachVolume", FaultAction::error(500, "InternalError"), Kind::Unavailable),
+        ("AttachVolume", FaultAction::error(400, "AttachmentLimitExceeded"), Kind::Unavailable),
+        ("AttachVolume", FaultAction::CutRequest { after_bytes: 0 }, Kind::Unavailable),
     ] {
         let world = World::new(|volume| volume);
-        world.fake.fault(call, When::Always, fault);
+        world.cloud.fault(call, When::Always, fault.clone());
         let error = world.attach(true).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{call} {fault:?}: {}", error.chain());
         assert_eq!(world.state(), "available");
@@ -183,8 +205,7 @@ async fn an_error_of_ec2_that_stays_is_reported_by_kind_and_leaves_nothing_attac
 
 #[tokio::test]
 async fn a_device_that_never_appears_ends_in_a_detached_volume() {
-    let world = World::new(|volume| volume);
-    world.fake.lock().volumes.get_mut(VOLUME).unwrap().image = "/nonexistent/nvme8n1".into();
+    let world = World::without_disk();
     let error = world.attach(true).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable, "{}", error.chain());
     assert_eq!(world.state(), "available");
@@ -192,8 +213,7 @@ async fn a_device_that_never_appears_ends_in_a_detached_volume() {
 
 #[tokio::test]
 async fn a_worker_stopped_while_it_attaches_detaches() {
-    let world = World::new(|volume| volume);
-    world.fake.lock().volumes.get_mut(VOLUME).unwrap().image = "/nonexistent/nvme8n1".into();
+    let world = World::without_disk();
     let stop = CancellationToken::new();
     let ask = stop.clone();
     let (result, ()) = tokio::join!(world.attach_until(true, &stop), async move {

@@ -1,41 +1,40 @@
 //! The real binary against AWS in one process: a volume to S3 by a plan, read back, stopped and failed.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod disk;
-mod fake;
-mod planned;
-
-use std::path::PathBuf;
+use std::process::Output;
 use std::time::{Duration, Instant};
 
-use disk::{assert_released, failure, log, partitioned, report, run, worker};
 use domain::manifest::Manifest;
 use domain::plan::Plan;
-use domain::source::{Source, VolumeSource};
-use fake::{BUCKET, Fake, FakeVolume, Fault, OWNER, When};
-use planned::{CLAIM, VOLUME_INDEX as INDEX, VOLUME_KEY as KEY, VOLUME_PREFIX as PREFIX, claim};
+use local_cloud::{FaultAction, VolumeSpec, When, WorkerCloud};
+use support::disk::Disk;
+use support::loop_device::assert_released;
+use support::plan::{self, CLAIM, VOLUME_INDEX as INDEX, VOLUME_KEY as KEY, VOLUME_PREFIX as PREFIX};
+use support::program::{failure, log, report};
 
-const VOLUME: &str = "vol-0123456789abcdef0";
+use crate::source::{self, VOLUME};
+use crate::worker::{run, verify, worker};
+
+const BUCKET: &str = WorkerCloud::BUCKET;
+const OWNER: &str = WorkerCloud::OWNER;
 
 struct World {
-    fake: Fake,
+    cloud: WorkerCloud,
     _directory: tempfile::TempDir,
-    disk: PathBuf,
+    disk: Disk,
 }
 
 impl World {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let disk = partitioned(directory.path()).canonicalize().unwrap();
-        let fake = Fake::start();
+        let disk = Disk::with_two_partitions(&directory.path().canonicalize().unwrap()).unwrap();
+        let cloud = WorkerCloud::start().unwrap();
         let plan = plan();
-        let volume = FakeVolume::new(&disk)
+        let volume = VolumeSpec::new(VOLUME, disk.path(), WorkerCloud::ZONE)
             .tagged(domain::tag::EXPORT_ID, plan.export_id.as_str())
             .tagged(domain::tag::EXECUTION, plan.execution.as_str());
-        fake.lock().volumes.insert(VOLUME.to_owned(), volume);
-        claim(&fake, plan);
-        Self { fake, _directory: directory, disk }
+        cloud.add_volume(volume);
+        cloud.put_object(CLAIM, plan::claim(plan)).unwrap();
+        Self { cloud, _directory: directory, disk }
     }
 
     fn arguments() -> Vec<String> {
@@ -60,17 +59,18 @@ impl World {
         .to_vec()
     }
 
-    fn export(&self) -> std::process::Output {
-        let arguments = Self::arguments();
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        run(&arguments, &self.fake.environment())
+    fn export(&self) -> Output {
+        run(&Self::arguments(), &self.cloud.environment())
     }
 
-    fn verify(&self, mode: &str) -> std::process::Output {
-        let manifest = format!("s3://{BUCKET}/{PREFIX}manifest.json");
-        let mut environment = self.fake.environment();
-        environment.push(("AWS_BATCH_JOB_ATTEMPT", "1".to_owned()));
-        run(&["verify", &manifest, "--mode", mode, "--bucket-owner", OWNER], &environment)
+    fn verify(&self, mode: &str) -> Output {
+        let mut environment = self.cloud.environment();
+        environment.insert("AWS_BATCH_JOB_ATTEMPT".to_owned(), "1".to_owned());
+        verify(&environment, PREFIX, mode)
+    }
+
+    fn volume_state(&self) -> String {
+        self.cloud.volume(VOLUME).unwrap().state
     }
 
     fn key(name: &str) -> String {
@@ -78,26 +78,19 @@ impl World {
     }
 
     fn assert_nothing_left(&self) {
-        let state = self.fake.lock();
-        assert!(state.uploads.is_empty(), "an upload was left: {:?}", state.uploads.keys());
-        assert_eq!(state.volumes[VOLUME].state, "available", "the volume was left attached");
-        assert!(!state.objects.contains_key(&Self::key("manifest.json")));
-        drop(state);
-        assert_released(&self.disk);
+        assert_eq!(self.cloud.uploads(), [], "an upload was left");
+        assert_eq!(self.volume_state(), "available", "the volume was left attached");
+        assert_eq!(self.cloud.object(&Self::key("manifest.json")), None);
+        assert_released(self.disk.path()).unwrap();
     }
 
     fn word(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.fake.object(&Self::key("error.json")).expect("error.json")).unwrap()
+        serde_json::from_slice(&self.cloud.object(&Self::key("error.json")).expect("error.json")).unwrap()
     }
 }
 
 fn plan() -> Plan {
-    planned::plan(Source::Volume(VolumeSource {
-        snapshot_id: "snap-0123456789abcdef0".parse().unwrap(),
-        size_gib: 1,
-        device_name: None,
-        kms_key_id: None,
-    }))
+    plan::plan(source::volume(), BUCKET, OWNER)
 }
 
 #[test]
@@ -105,10 +98,10 @@ fn a_volume_becomes_verified_objects_and_is_detached() {
     let world = World::new();
     let done = report(&world.export());
     assert_eq!(done["artifacts"], 2);
-    assert_eq!(world.fake.lock().volumes[VOLUME].state, "available");
-    assert!(world.fake.lock().uploads.is_empty());
-    assert_released(&world.disk);
-    let manifest = Manifest::parse(&world.fake.object(&World::key("manifest.json")).unwrap(), PREFIX).unwrap();
+    assert_eq!(world.volume_state(), "available");
+    assert_eq!(world.cloud.uploads(), []);
+    assert_released(world.disk.path()).unwrap();
+    let manifest = Manifest::parse(&world.cloud.object(&World::key("manifest.json")).unwrap(), PREFIX).unwrap();
     assert_eq!(manifest.recovery_point, Some(plan().recovery_point));
     assert_eq!(manifest.source.as_disk().unwrap().volume_key.as_deref(), Some(KEY));
     assert_eq!(manifest.artifacts[0].index.key, format!("{INDEX}partition-1.parquet"));
@@ -117,17 +110,17 @@ fn a_volume_becomes_verified_objects_and_is_detached() {
     assert_eq!(report(&world.verify("checksum"))["verified"], true);
     let again = report(&world.export());
     assert_eq!(again["alreadyDone"], true);
-    assert_eq!(world.fake.calls("AttachVolume"), 1, "a finished export attaches nothing");
+    assert_eq!(world.cloud.calls("AttachVolume"), 1, "a finished export attaches nothing");
 }
 
 #[test]
 fn a_failure_of_s3_leaves_nothing_but_the_last_word() {
     for (call, fault, code, kind) in [
-        ("UploadPart", Fault::Status(500, "InternalError"), 75, "Unavailable"),
-        ("CompleteMultipartUpload", Fault::Status(403, "AccessDenied"), 77, "AccessDenied"),
+        ("UploadPart", FaultAction::error(500, "InternalError"), 75, "Unavailable"),
+        ("CompleteMultipartUpload", FaultAction::error(403, "AccessDenied"), 77, "AccessDenied"),
     ] {
         let world = World::new();
-        world.fake.fault(call, When::Always, fault);
+        world.cloud.fault(call, When::Always, fault);
         let (actual, error) = failure(&world.export());
         assert_eq!(actual, code, "{error}");
         world.assert_nothing_left();
@@ -143,11 +136,10 @@ fn nothing_is_attached_when_the_bucket_is_wrong() {
     let mut arguments = World::arguments();
     let owner = arguments.iter().position(|argument| argument == OWNER).unwrap();
     arguments[owner] = "999999999999".to_owned();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (code, error) = failure(&run(&arguments, &world.fake.environment()));
+    let (code, error) = failure(&run(&arguments, &world.cloud.environment()));
     assert_eq!(code, 77, "{error}");
     assert!(error.starts_with("BucketNotOwned"), "{error}");
-    assert_eq!(world.fake.calls("AttachVolume"), 0);
+    assert_eq!(world.cloud.calls("AttachVolume"), 0);
     world.assert_nothing_left();
 }
 
@@ -155,12 +147,10 @@ fn nothing_is_attached_when_the_bucket_is_wrong() {
 fn a_stopped_worker_undoes_what_it_began() {
     for call in ["UploadPart", "AttachVolume"] {
         let world = World::new();
-        world.fake.fault(call, When::Always, Fault::Slow(Duration::from_secs(2)));
-        let arguments = World::arguments();
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let child = worker(&arguments, &world.fake.environment()).spawn().unwrap();
+        world.cloud.fault(call, When::Always, FaultAction::delay(Duration::from_secs(2)));
+        let child = worker(&World::arguments(), &world.cloud.environment()).spawn().unwrap();
         let deadline = Instant::now() + Duration::from_mins(1);
-        while world.fake.calls(call) == 0 {
+        while world.cloud.calls(call) == 0 {
             assert!(Instant::now() < deadline, "{call} was never called");
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -172,8 +162,8 @@ fn a_stopped_worker_undoes_what_it_began() {
         if call == "UploadPart" {
             world.assert_nothing_left();
         }
-        assert!(world.fake.object(&World::key("partition-1.tar.gz")).is_none());
-        assert!(world.fake.object(&World::key("error.json")).is_none(), "a stop is no failure");
+        assert!(world.cloud.object(&World::key("partition-1.tar.gz")).is_none());
+        assert!(world.cloud.object(&World::key("error.json")).is_none(), "a stop is no failure");
     }
 }
 
@@ -181,11 +171,12 @@ fn a_stopped_worker_undoes_what_it_began() {
 fn readback_over_a_bad_network_still_succeeds() {
     let world = World::new();
     report(&world.export());
-    for number in [3, 5] {
-        world.fake.fault("GetObject", When::Nth(number), Fault::HalfBody);
-    }
-    world.fake.fault("GetObject", When::Nth(7), Fault::Reset);
+    world.cloud.fault("GetObject", When::Nth(3), FaultAction::HalveResponse);
+    // Requests that an earlier rule hit are none of theirs.
+    world.cloud.fault("GetObject", When::Nth(4), FaultAction::HalveResponse);
+    world.cloud.fault("GetObject", When::Nth(5), FaultAction::CutRequest { after_bytes: 0 });
     assert_eq!(report(&world.verify("readback"))["verified"], true);
+    assert_eq!(world.cloud.faults().hits(), [1, 1, 1]);
 }
 
 type Change = fn(&World);
@@ -199,16 +190,14 @@ fn what_was_changed_in_s3_is_found_and_left_as_the_last_word() {
         (
             "readback",
             |world| {
-                let content = world.fake.object(&World::key("partition-1.tar.gz")).unwrap();
-                world.fake.put(&World::key("partition-1.tar.gz"), content.slice(..1_234));
+                let content = world.cloud.object(&World::key("partition-1.tar.gz")).unwrap();
+                world.cloud.put_object(&World::key("partition-1.tar.gz"), &content[..1_234]).unwrap();
             },
             "is 1,234 bytes, the manifest says",
         ),
         (
             "checksum",
-            |world| {
-                world.fake.lock().objects.remove(&World::key("partition-1.tar.gz"));
-            },
+            |world| world.cloud.remove_object(&World::key("partition-1.tar.gz")).unwrap(),
             "is missing from s3://backups/data/ebs/",
         ),
     ];
@@ -225,9 +214,9 @@ fn what_was_changed_in_s3_is_found_and_left_as_the_last_word() {
 
 fn flip(world: &World, position: usize) {
     let key = World::key("partition-1.tar.gz");
-    let mut content = world.fake.object(&key).unwrap().to_vec();
+    let mut content = world.cloud.object(&key).unwrap();
     content[position] ^= 1;
-    world.fake.put(&key, content);
+    world.cloud.put_object(&key, content).unwrap();
 }
 
 #[test]
@@ -236,13 +225,12 @@ fn a_claim_that_is_gone_or_of_another_volume_ends_before_anything_is_attached() 
     let mut arguments = World::arguments();
     let key = arguments.iter().position(|argument| argument == KEY).unwrap();
     arguments[key] = "vol-0bbbbbbbbbbbbbbbb".to_owned();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (code, error) = failure(&run(&arguments, &world.fake.environment()));
+    let (code, error) = failure(&run(&arguments, &world.cloud.environment()));
     assert_eq!(code, 2);
     assert!(error.contains(KEY), "{error}");
-    world.fake.lock().objects.clear();
+    world.cloud.remove_object(CLAIM).unwrap();
     let (code, error) = failure(&world.export());
     assert_eq!(code, 66);
     assert!(error.contains(CLAIM), "{error}");
-    assert_eq!(world.fake.calls("AttachVolume"), 0);
+    assert_eq!(world.cloud.calls("AttachVolume"), 0);
 }

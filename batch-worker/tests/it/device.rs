@@ -1,22 +1,26 @@
 //! The real binary on real disks: a device to a directory and back.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod disk;
-
 use std::path::Path;
+use std::process::{Command, Output};
 
-use disk::{assert_released, failure, partitioned, report, run, tool};
+use support::compare::assert_same_contents;
+use support::disk::Disk;
+use support::loop_device::assert_released;
+use support::program::{failure, report};
+use support::tree::noise;
+use support::{run, shell};
+
+use crate::worker::run_alone;
 
 struct Export {
     directory: tempfile::TempDir,
-    disk: std::path::PathBuf,
+    disk: Disk,
 }
 
 impl Export {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let disk = partitioned(directory.path());
+        let disk = Disk::with_two_partitions(directory.path()).unwrap();
         Self { directory, disk }
     }
 
@@ -24,14 +28,19 @@ impl Export {
         self.directory.path().join("export")
     }
 
-    fn export(&self) -> std::process::Output {
-        let destination = format!("file://{}/", self.destination().display());
-        run(&["device", self.disk.to_str().unwrap(), "--dest", &destination], &[])
+    fn export(&self) -> Output {
+        self.export_with(&[])
     }
 
-    fn verify(&self) -> std::process::Output {
+    fn export_with(&self, more: &[&str]) -> Output {
+        let destination = format!("file://{}/", self.destination().display());
+        let arguments = ["device", self.disk.path().to_str().unwrap(), "--dest", &destination];
+        run_alone(&[&arguments, more].concat())
+    }
+
+    fn verify(&self) -> Output {
         let manifest = format!("file://{}/manifest.json", self.destination().display());
-        run(&["verify", &manifest], &[])
+        run_alone(&["verify", &manifest])
     }
 
     fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
@@ -78,18 +87,18 @@ fn a_disk_becomes_files_that_ordinary_tools_read() {
         ]
     );
     let archive = folder.join("partition-1.tar.gz");
-    let listing = tool("tar", &["tzf", archive.to_str().unwrap()]);
+    let listing = run(Command::new("tar").arg("tzf").arg(&archive)).unwrap();
     assert!(listing.contains("folder/noise"), "{listing}");
-    let hello = tool("tar", &["xzOf", archive.to_str().unwrap(), "hello"]);
+    let hello = run(Command::new("tar").arg("xzOf").arg(&archive).arg("hello")).unwrap();
     assert_eq!(hello, "hello, world\n");
     let image = folder.join("partition-2.img.gz");
-    let same = format!(
+    shell(&format!(
         "gunzip -c {} | cmp - <(dd if={} bs=512 skip=67584 count=8192 status=none)",
         image.display(),
-        export.disk.display()
-    );
-    tool("bash", &["-c", &same]);
-    assert_released(&export.disk);
+        export.disk.path().display()
+    ))
+    .unwrap();
+    assert_released(export.disk.path()).unwrap();
     let verified = report(&export.verify());
     assert_eq!(verified["verified"], true);
     assert_eq!(verified["artifacts"], 2);
@@ -109,6 +118,26 @@ fn the_same_disk_gives_the_same_bytes() {
 }
 
 #[test]
+fn what_zstd_wrote_at_its_largest_level_is_verified_and_read_by_ordinary_tools() {
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    std::fs::write(tree.join("hello"), "hello, world\n".repeat(200_000)).unwrap();
+    std::fs::write(tree.join("noise"), noise(1, 3 << 20)).unwrap();
+    let disk = Disk::of_tree(&directory.path().join("disk"), &tree, 16 << 20).unwrap();
+    let export = Export { directory, disk };
+    report(&export.export_with(&["--codec", "zstd", "--level", "22"]));
+    assert_eq!(names(&export.destination()), ["disk.parquet", "disk.tar.zst", "manifest.json", "partition-table.json"]);
+    assert_eq!(report(&export.verify())["verified"], true);
+    let archive = export.destination().join("disk.tar.zst");
+    let listed = shell(&format!("zstd -dc {} | tar t", archive.display())).unwrap();
+    assert_eq!(listed, "./\n./hello\n./lost+found/\n./noise\n");
+    let restored = tempfile::tempdir().unwrap();
+    shell(&format!("zstd -dc {} | tar x -C {}", archive.display(), restored.path().display())).unwrap();
+    assert_same_contents(&tree, restored.path()).unwrap();
+}
+
+#[test]
 fn a_finished_export_is_never_replaced() {
     let export = Export::new();
     report(&export.export());
@@ -123,24 +152,24 @@ fn a_finished_export_is_never_replaced() {
 fn a_device_that_is_not_there_or_too_small_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let destination = format!("file://{}/", directory.path().join("export").display());
-    let (code, error) = failure(&run(&["device", "/dev/no-such-disk", "--dest", &destination], &[]));
+    let (code, error) = failure(&run_alone(&["device", "/dev/no-such-disk", "--dest", &destination]));
     assert_eq!(code, 66);
     assert!(error.starts_with("SourceNotFound") && error.contains("/dev/no-such-disk"), "{error}");
     let export = Export::new();
-    let disk = export.disk.to_str().unwrap();
+    let disk = export.disk.path().to_str().unwrap();
     let arguments = ["device", disk, "--dest", &destination, "--expect-bytes", "1073741824"];
-    let (code, error) = failure(&run(&arguments, &[]));
+    let (code, error) = failure(&run_alone(&arguments));
     assert_eq!(code, 66);
     assert!(error.contains("50331648") && error.contains("1073741824"), "{error}");
 }
 
 #[test]
 fn wrong_options_are_reported_together_with_exit_code_2() {
-    let (code, error) = failure(&run(&["device", "x.img", "--dest", "ftp://x/", "--level", "99"], &[]));
+    let (code, error) = failure(&run_alone(&["device", "x.img", "--dest", "ftp://x/", "--level", "99"]));
     assert_eq!(code, 2);
     assert!(error.contains("ftp") && error.contains("level 99"), "{error}");
-    assert_eq!(run(&["device"], &[]).status.code(), Some(2));
-    assert_eq!(run(&["--help"], &[]).status.code(), Some(0));
+    assert_eq!(run_alone(&["device"]).status.code(), Some(2));
+    assert_eq!(run_alone(&["--help"]).status.code(), Some(0));
 }
 
 type Change<'a, T> = &'a dyn Fn(&T);
@@ -197,7 +226,7 @@ fn verification_says_what_differs_in_words() {
     report(&original.export());
     for (what, change, parts) in cases {
         let export = Export { directory: tempfile::tempdir().unwrap(), disk: original.disk.clone() };
-        tool("cp", &["-a", original.destination().to_str().unwrap(), export.destination().to_str().unwrap()]);
+        run(Command::new("cp").arg("-a").arg(original.destination()).arg(export.destination())).unwrap();
         change(&export);
         let (code, error) = failure(&export.verify());
         assert_eq!(code, 65, "{what}: {error}");
