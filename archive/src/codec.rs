@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// Uncompressed bytes in a member unless told otherwise. 64 KiB members cost 3 to 10 % in size, 1 MiB at most 0.4 %; larger ones make the
-/// ranged read of one file longer.
+/// Uncompressed bytes in a member unless told otherwise. 64 KiB members cost 3 to 10 % in size, 1 MiB at most 0.4 %;
+/// larger ones make the ranged read of one file longer.
 pub const DEFAULT_MEMBER_BYTES: u32 = 1 << 20;
 /// Smaller members only waste space.
 pub const MIN_MEMBER_BYTES: u32 = 4 << 10;
@@ -96,12 +96,10 @@ impl Compression {
         Self { codec, level: codec.default_level(), member_bytes: DEFAULT_MEMBER_BYTES }
     }
 
-    /// The codec.
     pub fn codec(self) -> Codec {
         self.codec
     }
 
-    /// The level.
     pub fn level(self) -> i32 {
         self.level
     }

@@ -3,8 +3,8 @@
 use crate::digest::{Sha256, Sha256Stream};
 use crate::entry::FileLayout;
 
-/// Sparse files whose holes exceed their data by more than this have no hash of their logical content in the index, only one of the stored
-/// data: hashing a terabyte of zeros takes ten minutes and proves nothing.
+/// Sparse files whose holes exceed their data by more than this have no hash of their logical content in the index,
+/// only one of the stored data: hashing a terabyte of zeros takes ten minutes and proves nothing.
 pub const HASHED_HOLE_BYTES: u64 = 64 << 20;
 
 /// Hashes of one file.

@@ -1,10 +1,12 @@
-//! One thing in a filesystem, as the walker describes it to the tar writer. Owns what an entry may be; reads no filesystem.
+//! One thing in a filesystem, as the walker describes it to the tar writer. Owns what an entry may be; reads no
+//! filesystem.
 
 use crate::acl::PosixAcl;
 use crate::error::{Error, Result};
 use crate::flag::FileFlags;
 
-/// A path relative to the root of the filesystem: any bytes but NUL, no leading or trailing slash, no `.` or `..` in it. The root itself is `.`.
+/// A path relative to the root of the filesystem: any bytes but NUL, no leading or trailing slash, no `.` or `..` in
+/// it. The root itself is `.`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntryPath(Vec<u8>);
 
@@ -63,8 +65,8 @@ pub struct Extent {
 pub struct FileLayout {
     /// Logical size in bytes.
     pub size: u64,
-    /// `None`: the whole file is data. `Some`: a sparse file with these segments: in order, without overlap, none empty, within the size, all but the last
-    /// of whole blocks of 512 bytes. [`Self::sparse`] makes them so.
+    /// `None`: the whole file is data. `Some`: a sparse file with these segments: in order, without overlap, none
+    /// empty, within the size, all but the last of whole blocks of 512 bytes. [`Self::sparse`] makes them so.
     pub extents: Option<Vec<Extent>>,
 }
 
@@ -74,10 +76,11 @@ impl FileLayout {
         Self { size, extents: None }
     }
 
-    /// A file with holes. The extents are widened to whole blocks of 512 bytes and joined where they meet, so the content must be read by
-    /// [`Self::extents`] of the result; extents that cover the whole file make a dense one.
+    /// A file with holes. The extents are widened to whole blocks of 512 bytes and joined where they meet, so the
+    /// content must be read by [`Self::extents`] of the result; extents that cover the whole file make a dense one.
     ///
-    /// GNU tar begins each segment in a new block when it reads, other tools do not: only segments of whole blocks mean the same to all.
+    /// GNU tar begins each segment in a new block when it reads, other tools do not: only segments of whole blocks mean
+    /// the same to all.
     pub fn sparse(size: u64, extents: Vec<Extent>) -> Self {
         let mut widened: Vec<Extent> = Vec::with_capacity(extents.len());
         for extent in extents {
@@ -126,7 +129,6 @@ impl FileLayout {
     }
 }
 
-/// A device number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceNumber {
     /// Major number.
@@ -140,7 +142,6 @@ pub struct DeviceNumber {
 pub enum EntryKind {
     /// A regular file; its content comes beside the entry.
     File(FileLayout),
-    /// A directory.
     Directory,
     /// A symbolic link with its target, any bytes.
     Symlink(Vec<u8>),
@@ -148,9 +149,7 @@ pub enum EntryKind {
     HardLink(EntryPath),
     /// A named pipe.
     Fifo,
-    /// A character device.
     CharacterDevice(DeviceNumber),
-    /// A block device.
     BlockDevice(DeviceNumber),
 }
 
@@ -187,7 +186,8 @@ pub struct Entry {
     pub gid: u32,
     /// Modification time.
     pub mtime: Timestamp,
-    /// Extended attributes, in the order in which they are written. `system.posix_acl_*` do not belong here but in the next two.
+    /// Extended attributes, in the order in which they are written. `system.posix_acl_*` do not belong here but in the
+    /// next two.
     pub xattrs: Vec<Xattr>,
     /// The access ACL, when there is more than the mode says.
     pub acl_access: Option<PosixAcl>,

@@ -1,6 +1,7 @@
 //! File flags (`chattr`) and the names that libarchive gives them.
 
-/// The bits of `FS_IOC_GETFLAGS`. Archives keep those that a user can set; the rest describe how the filesystem stores the file.
+/// The bits of `FS_IOC_GETFLAGS`. Archives keep those that a user can set; the rest describe how the filesystem stores
+/// the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct FileFlags(u32);
 

@@ -1,7 +1,8 @@
 //! The export format: seekable `tar.gz` archives and images, their file index, and how both are read back.
 //!
-//! No AWS, no tokio: bytes go to a [`MemberSink`] and come from a `Read`. Read [`mod@write`] first: it shows how entries become a tar stream, the
-//! stream becomes members, and both become rows of the index. The format itself is described in `docs/archive-format.md`.
+//! No AWS, no tokio: bytes go to a [`MemberSink`] and come from a `Read`. Read [`mod@write`] first: it shows how
+//! entries become a tar stream, the stream becomes members, and both become rows of the index. The format itself is
+//! described in `docs/archive-format.md`.
 //!
 //! ```
 //! use std::fs::File;

@@ -1,4 +1,5 @@
-//! A bucket. Where its owner is known, every call names it, so that a bucket of somebody else is neither read nor written.
+//! A bucket. Where its owner is known, every call names it, so that a bucket of somebody else is neither read nor
+//! written.
 
 use std::ops::Range;
 
@@ -46,7 +47,6 @@ pub struct Held {
 /// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Its key.
     pub key: String,
     /// What the listing says of it.
     pub held: Held,
@@ -57,7 +57,6 @@ pub struct Listed {
 pub struct UnfinishedUpload {
     /// The key that it would have.
     pub key: String,
-    /// Its id.
     pub id: String,
 }
 
@@ -88,7 +87,6 @@ impl Bucket {
         &self.client
     }
 
-    /// Its name.
     pub fn name(&self) -> &str {
         self.name.as_str()
     }
@@ -229,8 +227,8 @@ impl Bucket {
 
     /// Writes a small object at once; `false` when the condition did not hold.
     ///
-    /// A write whose answer was lost is tried again by the client and then meets what it wrote itself, so `false` means "look who wrote
-    /// it", not "somebody else did".
+    /// A write whose answer was lost is tried again by the client and then meets what it wrote itself, so `false` means
+    /// "look who wrote it", not "somebody else did".
     pub async fn put(&self, key: &str, content: Bytes, condition: Condition<'_>) -> Result<bool> {
         let mut attempt = 1;
         loop {

@@ -16,8 +16,9 @@ pub const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(2);
 pub enum Patience {
     /// A Lambda has a minute: an attempt that hangs must leave time for the next.
     Lambda,
-    /// A job has hours. The backoff doubles from a second to 20, so a call is given up after about a minute and a half: longer than
-    /// S3's scaling and EC2's throttling usually last, shorter than a person's patience with a dead endpoint.
+    /// A job has hours. The backoff doubles from a second to 20, so a call is given up after about a minute and a half:
+    /// longer than S3's scaling and EC2's throttling usually last, shorter than a person's patience with a dead
+    /// endpoint.
     Worker,
     /// A person at a terminal, who has the AWS CLI's own.
     Person,
@@ -59,8 +60,8 @@ fn worker_attempts(variable: Option<String>) -> u32 {
     variable.and_then(|text| text.parse().ok()).filter(|attempts| *attempts > 0).unwrap_or(ATTEMPTS)
 }
 
-/// A client of S3. An endpoint that was given by hand, for all services or for S3 alone, is addressed by path: it rarely has a host name
-/// for every bucket.
+/// A client of S3. An endpoint that was given by hand, for all services or for S3 alone, is addressed by path: it
+/// rarely has a host name for every bucket.
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     let by_hand = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
     let config = aws_sdk_s3::config::Builder::from(config).force_path_style(by_hand).build();

@@ -106,7 +106,8 @@ where
     if chain(error).contains("credential") { Kind::AccessDenied } else { kind }
 }
 
-/// What an error code and HTTP status mean for whoever reacts. Codes come first: services of the query protocol answer 400 to everything.
+/// What an error code and HTTP status mean for whoever reacts. Codes come first: services of the query protocol answer
+/// 400 to everything.
 fn kind_of(code: &str, status: Option<u16>) -> Kind {
     match code {
         _ if code.contains("Throttl") || code.starts_with("TooManyRequests") => return Kind::Throttled,
@@ -124,7 +125,8 @@ fn kind_of(code: &str, status: Option<u16>) -> Kind {
         | "SignatureDoesNotMatch"
         | "AccountProblem"
         | "AllAccessDisabled" => return Kind::AccessDenied,
-        // Credentials of a role that ran out are replaced before the next try, and a person gets new ones and tries again.
+        // Credentials of a role that ran out are replaced before the next try, and a person gets new ones and tries
+        // again.
         _ if code.starts_with("ExpiredToken") => return Kind::Unavailable,
         _ if code.starts_with("Internal") || code.ends_with("Unavailable") => return Kind::Unavailable,
         // Passing failures, damage on the way, and races that another try resolves.

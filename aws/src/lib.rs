@@ -1,7 +1,8 @@
 //! AWS, as all programs of this workspace meet it: one configuration, one meaning of every error code, one bucket.
 //!
-//! Read [`bucket`] first. Clients of services other than S3 are made where they are used, from the [`SdkConfig`](aws_config::SdkConfig)
-//! that [`config::load`] gives, so that nobody compiles the SDK of a service that it does not call.
+//! Read [`bucket`] first. Clients of services other than S3 are made where they are used, from the
+//! [`SdkConfig`](aws_config::SdkConfig) that [`config::load`] gives, so that nobody compiles the SDK of a service that
+//! it does not call.
 //!
 //! ```no_run
 //! use aws::bucket::{Bucket, Condition};

@@ -70,7 +70,8 @@ pub struct DeviceArgs {
 /// `batch-worker database`.
 #[derive(Debug, Args)]
 pub struct DatabaseArgs {
-    /// The server's host name. Connections need TLS; with BACKUP_EXPORT_RDS_CA_BUNDLE (a file) its certificate is verified, too.
+    /// The server's host name. Connections need TLS; with BACKUP_EXPORT_RDS_CA_BUNDLE (a file) its certificate is
+    /// verified, too.
     #[arg(long, value_name = "HOST")]
     pub host: String,
     /// Its port. [default: 5432 or 3306, by the engine]
@@ -88,7 +89,8 @@ pub struct DatabaseArgs {
     /// A file that holds the password.
     #[arg(long, value_name = "PATH", conflicts_with = "plan")]
     pub password_file: Option<PathBuf>,
-    /// The server is a throw-away copy: let the user grant itself what reading everything takes. With --plan, it always is.
+    /// The server is a throw-away copy: let the user grant itself what reading everything takes. With --plan, it always
+    /// is.
     #[arg(long)]
     pub throw_away: bool,
     /// Artifacts of one PostgreSQL database that are written at the same time, when it has large tables. [default: 4]

@@ -1,4 +1,5 @@
-//! The request to stop: SIGTERM (Batch, a Spot reclaim) and SIGINT (a person). The first asks, a second one ends the process.
+//! The request to stop: SIGTERM (Batch, a Spot reclaim) and SIGINT (a person). The first asks, a second one ends the
+//! process.
 
 use domain::failure::{Error, Kind, Result};
 use tokio::signal::unix::{SignalKind, signal};

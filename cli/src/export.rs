@@ -9,9 +9,7 @@ use store::{Folder, Store};
 /// A manifest and the store in which its keys have a meaning.
 #[derive(Debug)]
 pub(crate) struct Export {
-    /// The store.
     pub(crate) store: Store,
-    /// The manifest.
     pub(crate) manifest: Manifest,
 }
 

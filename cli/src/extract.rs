@@ -15,12 +15,14 @@ use crate::files::{chosen, open_index};
 
 /// Restore files or folders of an export into a directory.
 ///
-/// Each file is one ranged read of the archive, and its hash is compared with the index. Nothing that is there is overwritten.
+/// Each file is one ranged read of the archive, and its hash is compared with the index. Nothing that is there is
+/// overwritten.
 #[derive(Debug, Args)]
 pub(crate) struct Extract {
     /// The export's manifest: s3://bucket/data/…/manifest.json or file:///…/manifest.json.
     manifest: ManifestUrl,
-    /// Paths within the filesystem, without a leading slash: etc/passwd, home/ada. A folder comes with all that is in it.
+    /// Paths within the filesystem, without a leading slash: etc/passwd, home/ada. A folder comes with all that is in
+    /// it.
     #[arg(required = true)]
     paths: Vec<String>,
     /// The directory to restore into; made when it is not there.
@@ -65,7 +67,8 @@ impl Extract {
         Ok(())
     }
 
-    /// Refuses before anything is written: a path that is nowhere, or in several filesystems, which would get in each other's way.
+    /// Refuses before anything is written: a path that is nowhere, or in several filesystems, which would get in each
+    /// other's way.
     fn check(&self, wanted: &[Wanted]) -> Result<()> {
         for path in wanted {
             match path.found_in.as_slice() {

@@ -1,4 +1,5 @@
-//! The files or tables of an export, from its index or manifest alone: the archive is not touched, so this works while it lies in Glacier.
+//! The files or tables of an export, from its index or manifest alone: the archive is not touched, so this works while
+//! it lies in Glacier.
 
 use std::io::Write as _;
 

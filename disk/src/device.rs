@@ -1,4 +1,5 @@
-//! The disk: a block device or an image file, opened for reading, and the loop devices through which its parts are mounted.
+//! The disk: a block device or an image file, opened for reading, and the loop devices through which its parts are
+//! mounted.
 //!
 //! A loop device is marked to vanish with its last user as soon as it exists, so that a killed worker leaves none.
 //! Closing it waits until it is gone.
@@ -140,8 +141,8 @@ impl Disk {
         Ok(bytes)
     }
 
-    /// A block device for a part of the disk: the kernel's own partition node where there is a right one, otherwise a loop device.
-    /// Of a disk that must stay untouched it is a read-only loop device in any case.
+    /// A block device for a part of the disk: the kernel's own partition node where there is a right one, otherwise a
+    /// loop device. Of a disk that must stay untouched it is a read-only loop device in any case.
     pub(crate) fn node(&self, offset_bytes: u64, size_bytes: u64) -> Result<Node, Error> {
         if let (Access::ThrowAway, Some(device)) = (self.access, self.device_number) {
             if offset_bytes == 0 && size_bytes == self.size_bytes {
@@ -219,13 +220,15 @@ impl LoopDevice {
         Ok(())
     }
 
-    /// Whether the device still is what was attached here, and not what somebody else attached under the same number since.
+    /// Whether the device still is what was attached here, and not what somebody else attached under the same number
+    /// since.
     fn is_attached(&self) -> bool {
         identity(&self.path).is_some_and(|identity| identity == self.identity)
     }
 }
 
-/// What tells two uses of one loop device number apart; `None` when nothing is attached. Kernels before 5.15 have no `diskseq`.
+/// What tells two uses of one loop device number apart; `None` when nothing is attached. Kernels before 5.15 have no
+/// `diskseq`.
 fn identity(path: &Path) -> Option<String> {
     let directory = Path::new("/sys/block").join(path.file_name()?);
     let backing = std::fs::read(directory.join("loop/backing_file")).ok()?;

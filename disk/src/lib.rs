@@ -1,8 +1,8 @@
 //! Disks: from a block device or an image file to entries and blocks, in an order that never changes.
 //!
-//! Read [`export`] first: it ties the parts together. The types form a chain: a [`Disk`] is opened, its [`Layout`] read, each
-//! [`Section`] opened (mounted, if it can be), exported, and closed. Nothing here knows where the bytes go: the archive writers of
-//! [`archive`] take them.
+//! Read [`export`] first: it ties the parts together. The types form a chain: a [`Disk`] is opened, its [`Layout`]
+//! read, each [`Section`] opened (mounted, if it can be), exported, and closed. Nothing here knows where the bytes go:
+//! the archive writers of [`archive`] take them.
 //!
 //! ```no_run
 //! use disk::{Access, Disk, Layout, Opened};

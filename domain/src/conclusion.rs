@@ -35,7 +35,6 @@ pub struct CatalogRow {
     pub resource_type: String,
     /// Its account.
     pub account_id: AccountId,
-    /// Its Region.
     pub region: Region,
     /// When the backup was made.
     pub created_at: Timestamp,

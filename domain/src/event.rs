@@ -12,7 +12,6 @@ use crate::id::VaultName;
 /// Which recovery point to export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportRequest {
-    /// The recovery point.
     pub recovery_point: RecoveryPointArn,
     /// The vault in which it lies.
     pub vault: VaultName,

@@ -1,13 +1,14 @@
 //! Failure kinds: the names by which the state machine, Batch and people tell failures apart.
 //!
-//! The name of a kind is public API: it is the `errorType` of a Lambda error, what the state machine's `Retry` and `Catch`
-//! match, and the `error` of a failed execution. The exit code is what the worker leaves with, and what Batch's retry rules match.
+//! The name of a kind is public API: it is the `errorType` of a Lambda error, what the state machine's `Retry` and
+//! `Catch` match, and the `error` of a failed execution. The exit code is what the worker leaves with, and what Batch's
+//! retry rules match.
 //!
-//! Layers. [`Error`] is the one error of whoever acts for an export: Lambdas, worker, store, the refusals of planning. It says what was
-//! tried, on what, and the kind by which others react; its sources say why, each once, and [`chain`] prints them once, at the top. A
-//! library whose callers must tell causes apart (`archive`, `disk`, a call of AWS in `aws`) has an error type of its own, with a
-//! conversion into this one beside it, and below this one nobody decides what a failure means to the outside. The command for people
-//! reports to a person alone and adds context by `anyhow`.
+//! Layers. [`Error`] is the one error of whoever acts for an export: Lambdas, worker, store, the refusals of planning.
+//! It says what was tried, on what, and the kind by which others react; its sources say why, each once, and [`chain`]
+//! prints them once, at the top. A library whose callers must tell causes apart (`archive`, `disk`, a call of AWS in
+//! `aws`) has an error type of its own, with a conversion into this one beside it, and below this one nobody decides
+//! what a failure means to the outside. The command for people reports to a person alone and adds context by `anyhow`.
 
 use std::fmt;
 
@@ -260,7 +261,6 @@ impl Error {
         Self::caused_by(self.kind, what, self)
     }
 
-    /// The kind.
     pub fn kind(&self) -> Kind {
         self.kind
     }

@@ -65,7 +65,6 @@ impl fmt::Display for Prefix {
 pub struct Subject<'a> {
     /// The export.
     pub export_id: &'a ExportId,
-    /// The recovery point.
     pub recovery_point: &'a RecoveryPointArn,
     /// When the recovery point was made.
     pub created_at: Timestamp,
@@ -97,9 +96,9 @@ impl Subject<'_> {
     }
 
     /// What the keys of the file indexes of this export begin with. A volume of several adds its key and a dash.
-    pub fn index_prefix(&self, volume_key: Option<&str>) -> Prefix {
-        let volume = volume_key.map(|key| format!("{}-", segment(key))).unwrap_or_default();
-        Prefix(format!("catalog/files/{}/{}-{volume}", self.catalog_partition(), self.export_id))
+    pub fn index_prefix(&self, unit_key: Option<&str>) -> Prefix {
+        let unit = unit_key.map(|key| format!("{}-", segment(key))).unwrap_or_default();
+        Prefix(format!("catalog/files/{}/{}-{unit}", self.catalog_partition(), self.export_id))
     }
 
     /// The row that says that the export is finished.

@@ -1,7 +1,7 @@
 //! Bounds of what an operator may set, each known here alone.
 //!
-//! The CDK app refuses most of them before anything is deployed: it reads `golden/limits.json`, which is made of these constants.
-//! Defaults are no limits: they stand beside the setting.
+//! The CDK app refuses most of them before anything is deployed: it reads `golden/limits.json`, which is made of these
+//! constants. Defaults are no limits: they stand beside the setting.
 
 use std::fmt;
 
@@ -88,8 +88,8 @@ mod tests {
     use super::*;
     use crate::golden;
 
-    /// By the names that the CDK app has for them. What it does not set (readers, seconds) or bounds more tightly (how many tags,
-    /// empty ones) is not here.
+    /// By the names that the CDK app has for them. What it does not set (readers, seconds) or bounds more tightly (how
+    /// many tags, empty ones) is not here.
     #[test]
     fn those_that_the_cdk_app_checks_too_are_in_the_file_that_it_reads() {
         let shared = json!({

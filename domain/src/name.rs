@@ -83,8 +83,8 @@ pub fn client_token(export_id: &ExportId, execution: &ExecutionArn, unit_key: &s
     format!("backup-export-{}", hex_prefix(seed.as_bytes(), 20))
 }
 
-/// The value of the tag `Name` on what is made for a unit. A tag takes 256 characters, of which a table's name alone may
-/// have 255.
+/// The value of the tag `Name` on what is made for a unit. A tag takes 256 characters, of which a table's name alone
+/// may have 255.
 pub fn title(export_id: &ExportId, unit_key: &str) -> String {
     let most = usize::try_from(TAG_VALUE_CHARACTERS.most).unwrap_or(usize::MAX);
     format!("{export_id} {unit_key}").chars().take(most).collect()

@@ -197,7 +197,6 @@ impl VerifyMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Restored {
-    /// A volume.
     #[serde(rename_all = "camelCase")]
     Volume {
         /// It.
@@ -207,7 +206,6 @@ pub enum Restored {
     Database {
         /// Its host name.
         host: String,
-        /// Its port.
         port: u16,
     },
     /// Objects that AWS itself wrote into the bucket.

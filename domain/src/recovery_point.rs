@@ -12,7 +12,6 @@ use crate::id::{AccountId, ImageId, Region, VaultName};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecoveryPoint {
-    /// Its ARN.
     pub arn: RecoveryPointArn,
     /// The vault in which it lies.
     pub vault_name: VaultName,

@@ -45,7 +45,6 @@ pub struct DatabaseSource {
     pub snapshot_arn: String,
     /// What kind of snapshot it is.
     pub snapshot_kind: SnapshotKind,
-    /// The engine.
     pub engine: Engine,
     /// Its version, `15.7`.
     pub engine_version: String,
@@ -68,9 +67,7 @@ pub struct DatabaseSource {
     /// I/O operations a second, where they are not to be the original's: 0 makes provisioned ones ordinary.
     #[serde(default)]
     pub iops: Option<u32>,
-    /// The subnet group.
     pub subnet_group: String,
-    /// The security groups.
     pub security_groups: Vec<String>,
     /// The parameter group that is made for it, where the engine's usual one would let the copy change before it is
     /// dumped.
@@ -99,7 +96,6 @@ impl ParameterGroup {
 pub struct SnapshotExportSource {
     /// ARN of the snapshot.
     pub snapshot_arn: String,
-    /// The engine.
     pub engine: Engine,
     /// Its version.
     pub engine_version: String,

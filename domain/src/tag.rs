@@ -9,7 +9,7 @@ pub const EXPORT_ID: &str = "backup-export:export-id";
 /// resources.
 pub const EXECUTION: &str = "backup-export:execution";
 /// Tag key whose value names the volume, database or table within the export.
-pub const VOLUME_KEY: &str = "backup-export:volume-key";
+pub const UNIT_KEY: &str = "backup-export:volume-key";
 
 /// Tag key by which the owner of a database chooses its method: `dump`, `parquet` or `auto`. AWS Backup copies it from
 /// the resource to the recovery point.

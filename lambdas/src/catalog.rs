@@ -17,7 +17,6 @@ const TRIES: u32 = 5;
 /// What was entered, and from what.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The row.
     pub row: CatalogRow,
     /// The manifests, in the order of the plan's volumes.
     pub manifests: Vec<Manifest>,

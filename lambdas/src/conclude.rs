@@ -24,7 +24,6 @@ use crate::{catalog, cause, claim};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConclusionRequest {
-    /// The execution.
     pub execution: ExecutionArn,
     /// What was decided; absent when planning failed.
     pub plan: Option<Decision>,

@@ -1,7 +1,8 @@
-//! Places of exports: `s3://bucket/prefix/` or `file:///directory/`, in the one form that every command takes and prints.
+//! Places of exports: `s3://bucket/prefix/` or `file:///directory/`, in the one form that every command takes and
+//! prints.
 //!
-//! Neither is parsed as a URL. What stands after the bucket's name is the key and what stands after `file://` is the path, as they are:
-//! both may hold what a URL would escape, and what one command prints another takes.
+//! Neither is parsed as a URL. What stands after the bucket's name is the key and what stands after `file://` is the
+//! path, as they are: both may hold what a URL would escape, and what one command prints another takes.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,7 +15,6 @@ use domain::id::BucketName;
 pub enum Folder {
     /// Objects of a bucket.
     S3 {
-        /// The bucket.
         bucket: BucketName,
         /// What every key begins with: empty, or ending in `/`.
         prefix: String,

@@ -1,7 +1,8 @@
 //! Joins entries with the members that they came to lie in.
 //!
-//! An entry is described when it was written, its members are done some time later, on another thread, in order. Rows wait here in between. What waits is bounded
-//! by the members under way: each holds at most as many rows as it has blocks.
+//! An entry is described when it was written, its members are done some time later, on another thread, in order. Rows
+//! wait here in between. What waits is bounded by the members under way: each holds at most as many rows as it has
+//! blocks.
 
 use std::collections::VecDeque;
 
@@ -12,7 +13,8 @@ use super::row::IndexRow;
 pub(crate) struct Locator {
     member_bytes: u64,
     waiting: VecDeque<Waiting>,
-    /// The newest member that is done: number and end. An entry can be described after its last member was done, but never after the one behind.
+    /// The newest member that is done: number and end. An entry can be described after its last member was done, but
+    /// never after the one behind.
     done: Option<(u64, u64)>,
 }
 

@@ -51,7 +51,8 @@ impl IndexReader {
         Rows { file: self.file.as_ref(), next_group: 0, group: Vec::new().into_iter(), failed: false }
     }
 
-    /// The row of one path (as in [`IndexRow::path`]). Reads the paths of each row group until it is found, and the other columns only there.
+    /// The row of one path (as in [`IndexRow::path`]). Reads the paths of each row group until it is found, and the
+    /// other columns only there.
     pub fn find(&self, path: &[u8]) -> Result<Option<IndexRow>> {
         for number in 0..self.file.num_row_groups() {
             let group = self.file.get_row_group(number).map_err(reading)?;

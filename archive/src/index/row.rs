@@ -14,7 +14,6 @@ pub const FORMAT_VERSION: u32 = 1;
 pub enum RowKind {
     /// A regular file.
     File,
-    /// A directory.
     Directory,
     /// A symbolic link, with its target.
     Symlink(Vec<u8>),
@@ -22,9 +21,7 @@ pub enum RowKind {
     HardLink(Vec<u8>),
     /// A named pipe.
     Fifo,
-    /// A character device.
     CharacterDevice(DeviceNumber),
-    /// A block device.
     BlockDevice(DeviceNumber),
     /// A block of an image.
     Block {
@@ -54,8 +51,8 @@ pub struct IndexRow {
     pub gid: u32,
     /// Modification time; 1970 for a block.
     pub mtime: Timestamp,
-    /// SHA-256 of the logical content of files and blocks. Absent for a sparse file whose holes are larger than its data plus
-    /// [`crate::HASHED_HOLE_BYTES`]: hashing a terabyte of zeros proves nothing.
+    /// SHA-256 of the logical content of files and blocks. Absent for a sparse file whose holes are larger than its
+    /// data plus [`crate::HASHED_HOLE_BYTES`]: hashing a terabyte of zeros proves nothing.
     pub sha256: Option<Sha256>,
     /// For sparse files: SHA-256 of the stored data segments alone, one after the other.
     pub stored_sha256: Option<Sha256>,

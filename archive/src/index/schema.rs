@@ -1,4 +1,5 @@
-//! The columns of the index, and the metadata beside them. What is here is public: Athena tables and people's queries stand on it.
+//! The columns of the index, and the metadata beside them. What is here is public: Athena tables and people's queries
+//! stand on it.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -10,7 +11,8 @@ use crate::ArtifactSummary;
 use crate::codec::{Codec, Compression};
 use crate::error::{Error, Result};
 
-/// Paths and targets that are not UTF-8 have a lossy string and their bytes; the others only a string. Columns that make no sense for a kind are null.
+/// Paths and targets that are not UTF-8 have a lossy string and their bytes; the others only a string. Columns that
+/// make no sense for a kind are null.
 pub(super) const MESSAGE: &str = "message backup_export_index {
     optional binary path (STRING);
     optional binary path_bytes;

@@ -16,7 +16,8 @@ use super::schema;
 use crate::entry::{DeviceNumber, Timestamp};
 use crate::error::{Error, Result};
 
-/// A row group is written when it has so many rows, or so many bytes of paths and targets: what the writer holds in memory.
+/// A row group is written when it has so many rows, or so many bytes of paths and targets: what the writer holds in
+/// memory.
 const GROUP_ROWS: usize = 32 << 10;
 const GROUP_NAME_BYTES: usize = 8 << 20;
 

@@ -1,4 +1,5 @@
-//! One member's bytes: gzip with the member's own length in an extra field, or a zstd frame with content size and checksum.
+//! One member's bytes: gzip with the member's own length in an extra field, or a zstd frame with content size and
+//! checksum.
 
 use bytes::Bytes;
 use libdeflater::{CompressionLvl, Crc};

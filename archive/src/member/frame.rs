@@ -1,4 +1,5 @@
-//! Where members begin and end in a compressed stream, and what they hold. Members say their own length, so no index is needed.
+//! Where members begin and end in a compressed stream, and what they hold. Members say their own length, so no index is
+//! needed.
 
 use std::io::{ErrorKind, Read};
 

@@ -41,8 +41,9 @@ impl Member {
 
 /// Takes the compressed members of an artifact, in order, on a thread of its own.
 ///
-/// An error ends the artifact: it comes back from the next call of the writer, or from `finish`. A sink may block; it must return (with an
-/// error) when its receiver is gone. Nothing tells a sink that the artifact is complete, not even being dropped: only the writer's `finish` does.
+/// An error ends the artifact: it comes back from the next call of the writer, or from `finish`. A sink may block; it
+/// must return (with an error) when its receiver is gone. Nothing tells a sink that the artifact is complete, not even
+/// being dropped: only the writer's `finish` does.
 pub trait MemberSink: Send {
     /// Takes one member.
     fn take(&mut self, member: Member) -> Result<(), BoxError>;
@@ -64,7 +65,8 @@ pub struct MemberOptions {
     pub compression: Compression,
     /// Compressor threads, at least one. The bytes do not depend on it.
     pub threads: usize,
-    /// Bytes of members that may be under way, uncompressed and compressed together. At least six members are, whatever is said here.
+    /// Bytes of members that may be under way, uncompressed and compressed together. At least six members are, whatever
+    /// is said here.
     pub budget_bytes: usize,
     /// Whether each member's content is hashed by itself.
     pub hash_members: bool,

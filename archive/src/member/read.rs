@@ -24,7 +24,6 @@ pub struct DecodedMember {
     pub zero: bool,
     /// SHA-256 of the content, where that was asked for.
     pub sha256: Option<Sha256>,
-    /// Its content.
     pub content: Vec<u8>,
 }
 
@@ -35,13 +34,13 @@ pub struct ObjectSummary {
     pub compressed_bytes: u64,
     /// Its SHA-256.
     pub sha256: Sha256,
-    /// Its CRC64NVME.
     pub crc64nvme: Crc64Nvme,
 }
 
 type Reply = Result<DecodedMember>;
 
-/// Splits a compressed stream in members and decompresses them ahead of the caller. Holds at most two members for each thread, and three more.
+/// Splits a compressed stream in members and decompresses them ahead of the caller. Holds at most two members for each
+/// thread, and three more.
 pub struct MemberReader {
     order: Receiver<Receiver<Reply>>,
     splitter: JoinHandle<Result<ObjectSummary>>,
@@ -72,7 +71,8 @@ impl MemberReader {
     pub fn next_member(&mut self) -> Result<Option<DecodedMember>> {
         match self.order.recv() {
             Ok(reply) => reply.recv().map_err(|_| Error::Panicked("decompressor"))?.map(Some),
-            // The splitter closes the queue when the stream ended; an error it would have sent before. `finish` sees a panic.
+            // The splitter closes the queue when the stream ended; an error it would have sent before. `finish` sees a
+            // panic.
             Err(_) => Ok(None),
         }
     }

@@ -1,9 +1,9 @@
 //! Cutting a stream in members and compressing them on several threads.
 //!
-//! Three kinds of threads, joined by bounded channels: the caller fills members, compressors take them from one queue, and a collector takes
-//! the results in the order of the stream, hashes them and feeds the sink. Each member has a reply channel of its own; the collector waits on
-//! them in order, so the output cannot depend on which compressor is faster. When the collector ends early, its queue closes and the caller
-//! fetches the reason by joining it.
+//! Three kinds of threads, joined by bounded channels: the caller fills members, compressors take them from one queue,
+//! and a collector takes the results in the order of the stream, hashes them and feeds the sink. Each member has a
+//! reply channel of its own; the collector waits on them in order, so the output cannot depend on which compressor is
+//! faster. When the collector ends early, its queue closes and the caller fetches the reason by joining it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -62,7 +62,8 @@ impl<S: MemberSink + 'static> MemberWriter<S> {
     pub fn new(options: MemberOptions, sink: S) -> Result<Self> {
         let threads = options.threads.max(1);
         let member_bytes = options.compression.member_bytes() as usize;
-        // A member under way is its content and, later, its compressed form. Two more are in the hands of caller and collector.
+        // A member under way is its content and, later, its compressed form. Two more are in the hands of caller and
+        // collector.
         let depth = (options.budget_bytes / (2 * member_bytes)).saturating_sub(2).clamp(4, 4 * threads + 4);
         let (work, jobs) = bounded::<Job>(depth + 2);
         let (order, replies) = bounded(depth);
@@ -122,7 +123,8 @@ impl<S: MemberSink + 'static> MemberWriter<S> {
         Ok(())
     }
 
-    /// Completes the last member, waits until the sink has taken all, and gives the sink back. Dropping a writer instead abandons the stream.
+    /// Completes the last member, waits until the sink has taken all, and gives the sink back. Dropping a writer
+    /// instead abandons the stream.
     pub fn finish(mut self) -> Result<(StreamSummary, S)> {
         if !self.current.is_empty() || self.number == 0 {
             let last = std::mem::take(&mut self.current);

@@ -1,5 +1,5 @@
-//! From the blocks before an entry's content back to the entry. Takes what `encode` writes; an archive of another tool may hold more than this knows,
-//! and is refused where it does.
+//! From the blocks before an entry's content back to the entry. Takes what `encode` writes; an archive of another tool
+//! may hold more than this knows, and is refused where it does.
 
 use tar::{EntryType, Header};
 
@@ -8,7 +8,8 @@ use crate::acl::PosixAcl;
 use crate::entry::{DeviceNumber, Entry, EntryKind, EntryPath, Extent, FileLayout, Timestamp};
 use crate::flag::FileFlags;
 
-/// Longest extended header that is read: the kernel allows 64 KiB for an attribute, and some filesystems any number of them.
+/// Longest extended header that is read: the kernel allows 64 KiB for an attribute, and some filesystems any number of
+/// them.
 pub(crate) const MAX_EXTENDED_BYTES: u64 = 256 << 20;
 
 /// Checks a header block's checksum and format.
@@ -117,7 +118,8 @@ fn take(fields: &mut Extended, entry: &mut Entry, keyword: &[u8], value: &[u8]) 
     Some(())
 }
 
-/// Reads the map at the beginning of a sparse file's content; `read_block` gives its blocks one by one. Gives the layout and the map's length.
+/// Reads the map at the beginning of a sparse file's content; `read_block` gives its blocks one by one. Gives the
+/// layout and the map's length.
 pub(crate) fn sparse_map<E: From<String>>(
     size: u64,
     mut read_block: impl FnMut() -> Result<[u8; BLOCK_BYTES], E>,

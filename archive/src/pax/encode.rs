@@ -1,7 +1,8 @@
 //! From an entry to the blocks before its content.
 //!
-//! Every field that the ustar header cannot hold exactly goes to an extended header, and only those. Names beyond ASCII are marked
-//! `hdrcharset=BINARY`: without it GNU tar and bsdtar convert them to the locale, and neither gives back bytes that are not UTF-8.
+//! Every field that the ustar header cannot hold exactly goes to an extended header, and only those. Names beyond ASCII
+//! are marked `hdrcharset=BINARY`: without it GNU tar and bsdtar convert them to the locale, and neither gives back
+//! bytes that are not UTF-8.
 
 use std::iter;
 
@@ -16,7 +17,8 @@ const NAME_BYTES: usize = 100;
 const MAX_OCTAL_ID: u64 = 0o777_7777;
 const MAX_OCTAL_SIZE: u64 = 0o777_7777_7777;
 
-/// The headers of an entry, and the map of a sparse file: everything before its content. Also the entry's length in the stream, padding included.
+/// The headers of an entry, and the map of a sparse file: everything before its content. Also the entry's length in the
+/// stream, padding included.
 pub(crate) fn headers(entry: &Entry) -> Result<(Vec<u8>, u64)> {
     entry.check()?;
     let sparse = match &entry.kind {
@@ -123,8 +125,8 @@ fn records(entry: &Entry, name: &[u8], size: u64, sparse_size: Option<u64>) -> V
     out
 }
 
-/// GNU sparse 1.0: the number of segments, then offset and length of each, a line for each number, padded to a block. A hole at the end is
-/// marked by an empty segment there.
+/// GNU sparse 1.0: the number of segments, then offset and length of each, a line for each number, padded to a block. A
+/// hole at the end is marked by an empty segment there.
 fn sparse_map(extents: &[Extent], size: u64) -> Vec<u8> {
     let end = extents.last().map_or(0, |last| last.offset + last.bytes);
     let trailing = (end < size || extents.is_empty()).then_some(Extent { offset: size, bytes: 0 });
@@ -171,7 +173,8 @@ fn placeholder(prefix: &[u8], name: &[u8]) -> Vec<u8> {
     short
 }
 
-/// Seconds with a fraction, the value of POSIX's time records. Before 1970 the fraction counts away from zero: half a second before is `-0.5`.
+/// Seconds with a fraction, the value of POSIX's time records. Before 1970 the fraction counts away from zero: half a
+/// second before is `-0.5`.
 fn decimal(time: Timestamp) -> String {
     let Timestamp { seconds, nanoseconds } = time;
     if nanoseconds == 0 {

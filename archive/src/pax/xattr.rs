@@ -1,7 +1,8 @@
 //! Keywords of extended attributes.
 //!
-//! `SCHILY.xattr.<name>` holds the name as it is, for every tool. A name with `=` in it would end the keyword early: GNU tar then writes `%3D`, and `%25` for
-//! `%`, which bsdtar and Python do not undo. Only names that need it are written so; for bsdtar they are repeated in libarchive's own form.
+//! `SCHILY.xattr.<name>` holds the name as it is, for every tool. A name with `=` in it would end the keyword early:
+//! GNU tar then writes `%3D`, and `%25` for `%`, which bsdtar and Python do not undo. Only names that need it are
+//! written so; for bsdtar they are repeated in libarchive's own form.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;

@@ -55,7 +55,8 @@ impl ArchiveReader {
         })
     }
 
-    /// Reads the one entry of an index row. `range` gives the archive's bytes from [`IndexRow::member_offset`] to [`IndexRow::member_end`].
+    /// Reads the one entry of an index row. `range` gives the archive's bytes from [`IndexRow::member_offset`] to
+    /// [`IndexRow::member_end`].
     pub fn open_entry(range: impl Read + Send + 'static, codec: Codec, row: &IndexRow) -> Result<(Self, Entry)> {
         let mut reader = Self::new(range, codec, 1)?;
         let mut skip = row.skip_bytes;
@@ -132,7 +133,8 @@ impl ArchiveReader {
         Ok(Some(entry))
     }
 
-    /// The next piece of the entry's content, `None` after the last. The pieces of a sparse file are its extents, one after the other.
+    /// The next piece of the entry's content, `None` after the last. The pieces of a sparse file are its extents, one
+    /// after the other.
     pub fn read_content(&mut self) -> Result<Option<&[u8]>> {
         let offset = self.offset;
         if self.open.as_ref().is_none_or(|open| open.left == 0) {
@@ -154,7 +156,8 @@ impl ArchiveReader {
         Ok(piece)
     }
 
-    /// Reads what is left of the entry and gives its row, with the hashes of what was read. (Offsets count from where the reader began.)
+    /// Reads what is left of the entry and gives its row, with the hashes of what was read. (Offsets count from where
+    /// the reader began.)
     pub fn finish_entry(&mut self) -> Result<IndexRow> {
         while self.read_content()?.is_some() {}
         let Some(open) = self.open.take() else {

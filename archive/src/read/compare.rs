@@ -27,7 +27,8 @@ pub(super) fn content_difference(index: &IndexRow, stream: &IndexRow) -> Option<
     None
 }
 
-/// The first thing in which their places differ, or `None`. Where one entry differs in length, the places of all after it do: less telling than that entry.
+/// The first thing in which their places differ, or `None`. Where one entry differs in length, the places of all after
+/// it do: less telling than that entry.
 pub(super) fn place_difference(index: &IndexRow, stream: &IndexRow) -> Option<String> {
     same!(
         index, stream,

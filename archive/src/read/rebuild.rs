@@ -11,7 +11,8 @@ use crate::member::read::{DecodedMember, MemberReader};
 use crate::summary::ArtifactSummary;
 use crate::write::ArchiveOptions;
 
-/// Reads an artifact to its end and writes its index. With the options with which the artifact was written, the index is the same, byte for byte.
+/// Reads an artifact to its end and writes its index. With the options with which the artifact was written, the index
+/// is the same, byte for byte.
 pub fn rebuild_index(
     stream: impl Read + Send + 'static,
     kind: ArtifactKind,

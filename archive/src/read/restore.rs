@@ -1,6 +1,7 @@
 //! Putting entries back into a directory, without ever leaving it.
 //!
-//! Every path is walked from the destination, one directory after the other, following no symbolic link; nothing that is there is overwritten.
+//! Every path is walked from the destination, one directory after the other, following no symbolic link; nothing that
+//! is there is overwritten.
 
 use std::ffi::OsStr;
 use std::fs::{File, Permissions};
@@ -162,7 +163,8 @@ impl Restorer {
         Ok(())
     }
 
-    /// Links, pipes and devices cannot be opened to change them: their names are used, in a directory that is held open.
+    /// Links, pipes and devices cannot be opened to change them: their names are used, in a directory that is held
+    /// open.
     fn special(&mut self, entry: &Entry, parent: &OwnedFd, name: &[u8]) -> Result<()> {
         let at = Attempt(&entry.path);
         if self.metadata == RestoreMetadata::Full {

@@ -23,7 +23,6 @@ pub struct Expected {
     pub artifact: String,
     /// Tar or image.
     pub kind: ArtifactKind,
-    /// Its codec.
     pub codec: Codec,
     /// Size of the object.
     pub compressed_bytes: u64,
@@ -54,7 +53,6 @@ pub struct Verified {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{artifact}: {difference}")]
 pub struct Mismatch {
-    /// The artifact.
     pub artifact: String,
     /// What differs.
     pub difference: String,
@@ -69,16 +67,17 @@ pub enum VerifyError {
     /// The artifact or its index could not be read: this says nothing about what is stored.
     #[error("verify {artifact}")]
     Unreadable {
-        /// The artifact.
         artifact: String,
         /// What failed.
         source: Error,
     },
 }
 
-/// Reads `stream` to its end and compares it with `expected` and with every row of `index`, in order and in bounded memory.
+/// Reads `stream` to its end and compares it with `expected` and with every row of `index`, in order and in bounded
+/// memory.
 ///
-/// `threads` decompress; `progress` is told the compressed bytes read so far. A damaged `index` is a mismatch: give it whole, in memory or in a local file.
+/// `threads` decompress; `progress` is told the compressed bytes read so far. A damaged `index` is a mismatch: give it
+/// whole, in memory or in a local file.
 pub fn verify_artifact<R, I>(
     stream: R,
     index: I,
@@ -93,7 +92,8 @@ where
     verify_image_and(stream, index, expected, threads, progress, &mut |_| {})
 }
 
-/// Does what [`verify_artifact`] does, and gives `content` the bytes of an image in their order, before they are found to be right or wrong.
+/// Does what [`verify_artifact`] does, and gives `content` the bytes of an image in their order, before they are found
+/// to be right or wrong.
 pub fn verify_image_and<R, I>(
     stream: R,
     index: I,
@@ -136,7 +136,8 @@ where
     let found = match rows {
         Ok(()) => contents.finish().map_err(Problem::of_stream).map_err(verdict)?,
         Err(Problem::Ended(difference)) => {
-            // An artifact that was cut between two members looks like one that lacks entries: the length says it better.
+            // An artifact that was cut between two members looks like one that lacks entries: the length says it
+            // better.
             let read = contents.finish().ok().map(|found| found.compressed_bytes);
             let difference = match read {
                 Some(bytes) if bytes != expected.compressed_bytes => length(bytes, expected.compressed_bytes),

@@ -10,7 +10,8 @@ use crate::member::MemberSink;
 use crate::member::write::MemberWriter;
 use crate::summary::ArtifactSummary;
 
-/// Writes the image of a block device in members, and its index: a row for each member-sized block, with its hash and whether it is all zeros.
+/// Writes the image of a block device in members, and its index: a row for each member-sized block, with its hash and
+/// whether it is all zeros.
 pub struct ImageWriter {
     options: ArchiveOptions,
     members: MemberWriter<IndexingSink>,

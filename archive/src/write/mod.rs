@@ -1,7 +1,8 @@
 //! Writing an artifact and its index in one pass.
 //!
-//! [`TarArchiveWriter`] turns entries into one pax tar stream, [`ImageWriter`] takes the bytes of a device. Both hand the stream to a
-//! [`MemberWriter`](crate::MemberWriter), whose sink (`indexing`) gives the members to the caller and writes the index as their offsets become known.
+//! [`TarArchiveWriter`] turns entries into one pax tar stream, [`ImageWriter`] takes the bytes of a device. Both hand
+//! the stream to a [`MemberWriter`](crate::MemberWriter), whose sink (`indexing`) gives the members to the caller and
+//! writes the index as their offsets become known.
 
 mod image;
 mod indexing;
@@ -26,7 +27,8 @@ pub struct ArchiveOptions {
     pub compression: Compression,
     /// Compressor threads, at least one. The bytes do not depend on it.
     pub threads: usize,
-    /// Bytes of members that may be under way, uncompressed and compressed together. At least six members are, whatever is said here.
+    /// Bytes of members that may be under way, uncompressed and compressed together. At least six members are, whatever
+    /// is said here.
     pub budget_bytes: usize,
 }
 

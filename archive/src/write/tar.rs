@@ -37,8 +37,9 @@ impl TarArchiveWriter {
         Ok(Self { options, members, locator, buffer: vec![0; READ_BYTES], failed: false })
     }
 
-    /// Appends an entry. `content` is read to its end and must give exactly [`Entry::stored_bytes`]: the extents of a sparse file one after the other,
-    /// nothing for what is no file. An error is final: the artifact must be abandoned, and `finish` refuses.
+    /// Appends an entry. `content` is read to its end and must give exactly [`Entry::stored_bytes`]: the extents of a
+    /// sparse file one after the other, nothing for what is no file. An error is final: the artifact must be abandoned,
+    /// and `finish` refuses.
     pub fn append(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
         let result = self.append_entry(entry, content);
         self.failed |= result.is_err();
@@ -88,7 +89,8 @@ impl TarArchiveWriter {
         Ok(())
     }
 
-    /// Copies exactly the stored bytes: a file that shrank or grew since its entry was made is an error, never padded or cut.
+    /// Copies exactly the stored bytes: a file that shrank or grew since its entry was made is an error, never padded
+    /// or cut.
     fn copy(&mut self, entry: &Entry, content: &mut dyn Read, hasher: &mut ContentHasher) -> Result<()> {
         let stored = entry.stored_bytes();
         let changed = |reason: String| Error::Changed { path: entry.path.to_lossy(), reason };

@@ -1,4 +1,5 @@
-//! What people have: GNU tar, bsdtar, Python. Each restores the tree of everything, and the tree is compared with what was written.
+//! What people have: GNU tar, bsdtar, Python. Each restores the tree of everything, and the tree is compared with what
+//! was written.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -94,7 +95,8 @@ fn bsdtar_restores_everything() {
                 .arg("-C")
                 .arg(tree.out())
                 .env("LC_ALL", locale));
-            // libarchive reads the fraction of times before 1970 as if it counted forward: half a second before is taken for half a second after.
+            // libarchive reads the fraction of times before 1970 as if it counted forward: half a second before is
+            // taken for half a second after.
             run(Command::new("touch").args(["-d", "1969-12-31T23:59:59.5Z"]).arg(tree.out().join("just before 1970")));
             compare_with_gnu_tar(&tree);
             check_by_hand(&tree.out());

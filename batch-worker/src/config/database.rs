@@ -47,9 +47,7 @@ pub struct DatabaseConfig {
 /// A login that no plan knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginByHand {
-    /// The engine.
     pub engine: Engine,
-    /// The user.
     pub user: String,
     /// Where the password is.
     pub password: PasswordPlace,

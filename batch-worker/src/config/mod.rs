@@ -1,6 +1,8 @@
-//! Everything that a run depends on, read once from the command line and the environment, all problems reported together.
+//! Everything that a run depends on, read once from the command line and the environment, all problems reported
+//! together.
 //!
-//! What several subcommands have in common is in `place` and `writing`; what one of them has by itself is in the module of its name.
+//! What several subcommands have in common is in `place` and `writing`; what one of them has by itself is in the module
+//! of its name.
 
 mod database;
 mod disk;

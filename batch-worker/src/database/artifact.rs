@@ -80,7 +80,8 @@ impl Dumping<'_> {
         Ok(artifact)
     }
 
-    /// Parts by the size of what is dumped, and not of all: they are memory, of which several artifacts have a share each.
+    /// Parts by the size of what is dumped, and not of all: they are memory, of which several artifacts have a share
+    /// each.
     fn parts(&self, job: &Job) -> Result<PartPlan> {
         let planned = PartPlan::for_source(job.size_bytes).map_err(|error| {
             Error::caused_by(Kind::InvalidSettings, format!("plan the upload of {}", job.what), error)

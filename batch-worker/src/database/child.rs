@@ -1,7 +1,8 @@
 //! The engines' tools as child processes, none of which outlives the worker or a request to stop.
 //!
-//! Each is the leader of a process group of its own, which is killed as a whole, and `setpriv` has the kernel kill it when the thread that started it
-//! ends: doing that here would need unsafe code between fork and exec. So a tool must be started by the thread that waits for it.
+//! Each is the leader of a process group of its own, which is killed as a whole, and `setpriv` has the kernel kill it
+//! when the thread that started it ends: doing that here would need unsafe code between fork and exec. So a tool must
+//! be started by the thread that waits for it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;

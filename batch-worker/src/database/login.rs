@@ -150,7 +150,8 @@ fn option_file(host: &str, port: u16, user: &str, password: &str, ca_bundle: Opt
         Some(bundle) => format!("ssl-ca={}\nssl-verify-server-cert=1\n", quoted(&bundle.display().to_string())),
         None => "ssl=1\nssl-verify-server-cert=0\n".to_owned(),
     };
-    // Not every tool knows how long a connection may take, and one that does not would refuse it: it is for the client alone.
+    // Not every tool knows how long a connection may take, and one that does not would refuse it: it is for the client
+    // alone.
     format!(
         "[client]\nprotocol=tcp\nhost={}\nport={port}\nuser={}\npassword={}\n{tls}[mysql]\nconnect-timeout={CONNECT_SECONDS}\n",
         quoted(host),

@@ -44,12 +44,12 @@ pub(crate) struct Output<'a> {
     pub(crate) options: ArchiveOptions,
     /// Its members.
     pub(crate) stream: &'a StreamWriter,
-    /// Its index.
     pub(crate) index: File,
 }
 
 impl Run<'_> {
-    /// Writes one artifact and its index. `produce` runs on a thread of its own; the object appears only if it succeeds.
+    /// Writes one artifact and its index. `produce` runs on a thread of its own; the object appears only if it
+    /// succeeds.
     pub(crate) async fn artifact<T: Send + 'static>(
         &self,
         recipe: &Recipe,

@@ -21,7 +21,6 @@ use crate::config::Place;
 #[derive(Debug, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// The manifest.
     pub manifest: String,
     /// Whether it was there already.
     pub already_done: bool,

@@ -44,7 +44,8 @@ impl Run<'_> {
         Ok(manifest)
     }
 
-    /// What `size_gib` of storage cost that were there for `storage_seconds`, and an instance that was there for `instance_seconds`.
+    /// What `size_gib` of storage cost that were there for `storage_seconds`, and an instance that was there for
+    /// `instance_seconds`.
     pub(crate) fn cost(&self, size_gib: f64, storage_seconds: f64, instance_seconds: f64) -> Cost {
         Cost {
             volume_gib_hours: thousandths(size_gib * storage_seconds.max(0.0) / 3600.0),

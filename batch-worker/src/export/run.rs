@@ -37,7 +37,8 @@ impl Run<'_> {
     }
 }
 
-/// Waits for `work` unless the worker is asked to stop first. Only for work that leaves nothing behind when it is dropped.
+/// Waits for `work` unless the worker is asked to stop first. Only for work that leaves nothing behind when it is
+/// dropped.
 pub(crate) async fn stoppable<T>(stop: &CancellationToken, work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
         biased;

@@ -172,7 +172,8 @@ impl TableStatus {
     }
 }
 
-/// `shop.public.orders` of `<prefix>[<task>/]shop/public.orders/1/part-….parquet`; `shop.orders` where MySQL repeats the database.
+/// `shop.public.orders` of `<prefix>[<task>/]shop/public.orders/1/part-….parquet`; `shop.orders` where MySQL repeats
+/// the database.
 fn table_of(prefix: &str, key: &str) -> Option<String> {
     let mut folders: Vec<&str> = key.strip_prefix(prefix)?.split('/').collect();
     folders.pop();

@@ -22,7 +22,8 @@ use super::reading::{Found, Reading, wrong};
 use crate::export::Run;
 
 const SUMMARY: &str = "manifest-summary.json";
-/// Segments of the scan, all at the same time. An on-demand table begins with four partitions, and throttling is retried.
+/// Segments of the scan, all at the same time. An on-demand table begins with four partitions, and throttling is
+/// retried.
 const SEGMENTS: i32 = 8;
 /// What is told of many.
 const MOST_TOLD: usize = 10;

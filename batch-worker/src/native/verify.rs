@@ -33,7 +33,8 @@ pub(crate) struct NativeExport<'a> {
 }
 
 impl NativeExport<'_> {
-    /// Compares every object with `listing`, whose own hash was right, and the listing with what is there. Differences are gathered.
+    /// Compares every object with `listing`, whose own hash was right, and the listing with what is there. Differences
+    /// are gathered.
     pub(crate) async fn verify(
         &self,
         listing: &[u8],

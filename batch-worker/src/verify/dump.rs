@@ -1,4 +1,5 @@
-//! Dumps of databases: they are read again by the engine's own tool or counted as SQL, and must hold the objects and rows that the manifest says.
+//! Dumps of databases: they are read again by the engine's own tool or counted as SQL, and must hold the objects and
+//! rows that the manifest says.
 
 use domain::failure::{Error, Result};
 use domain::manifest::{Dump, DumpFormat, Manifest};

@@ -27,7 +27,6 @@ use crate::progress::{Counters, Reporter};
 #[derive(Debug, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// The manifest.
     pub manifest: String,
     /// `readback` or `checksum`.
     pub mode: &'static str,

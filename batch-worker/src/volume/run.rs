@@ -22,8 +22,8 @@ use crate::progress::{Counters, Reporter};
 
 /// Exports a volume or device as `config` says.
 ///
-/// Whatever happens, the volume is detached, mounts and loop devices are gone and unfinished uploads aborted when this returns. A failure is
-/// also left as `error.json` beside the artifacts when a state machine waits for it.
+/// Whatever happens, the volume is detached, mounts and loop devices are gone and unfinished uploads aborted when this
+/// returns. A failure is also left as `error.json` beside the artifacts when a state machine waits for it.
 pub async fn run(config: &DiskConfig, stop: &CancellationToken) -> Result<Report> {
     let needs_aws =
         !matches!((&config.place.destination, &config.source), (Folder::Directory(_), DiskSource::Device(_)));
@@ -290,7 +290,7 @@ impl DiskRun<'_> {
         };
         harvest.notes.splice(..0, layout.table.notes.iter().cloned());
         let source = DiskFacts {
-            volume_key: run.assignment.as_ref().map(|assignment| assignment.unit.key.clone()),
+            unit_key: run.assignment.as_ref().map(|assignment| assignment.unit.key.clone()),
             size_bytes: disk.size_bytes(),
             sector_bytes: layout.table.sector_bytes,
             partition_scheme: match layout.table.scheme {
@@ -305,7 +305,8 @@ impl DiskRun<'_> {
         run.finish(Origin::Disk(source), harvest, counters, cost).await
     }
 
-    /// What is known here: the size and age of the volume, and how long this process ran. Prices, requests and the host are not.
+    /// What is known here: the size and age of the volume, and how long this process ran. Prices, requests and the host
+    /// are not.
     fn cost(&self, attachment: &Attachment, until: Timestamp) -> Option<Cost> {
         let volume = attachment.volume();
         let seconds = until.duration_since(volume.created_at?).as_secs_f64();

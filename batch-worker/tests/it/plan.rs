@@ -4,6 +4,7 @@ use archive::Codec;
 use batch_worker::cli::{Cli, Mode};
 use batch_worker::config::{Config, DiskSource, Place};
 use clap::Parser as _;
+use domain::limit::{GZIP_LEVEL, Limit, ZSTD_LEVEL};
 use domain::plan::{Plan, Restored, VerifyMode, WorkerOptions};
 use local_cloud::WorkerCloud;
 use store::Folder;
@@ -12,7 +13,7 @@ use support::plan::CLAIM;
 use crate::source::{every, restored};
 
 /// The codecs, each with its smallest and its largest level.
-const CODECS: [(Codec, [u32; 2]); 2] = [(Codec::Gzip, [1, 12]), (Codec::Zstd, [1, 22])];
+const CODECS: [(Codec, Limit); 2] = [(Codec::Gzip, GZIP_LEVEL), (Codec::Zstd, ZSTD_LEVEL)];
 const READERS: u32 = 64;
 
 fn accepted(command: &[String]) -> Config {
@@ -23,7 +24,8 @@ fn accepted(command: &[String]) -> Config {
 
 /// A plan of every kind of source, codec and level.
 fn plans() -> impl Iterator<Item = (Plan, Codec, u32)> {
-    let settings = || CODECS.into_iter().flat_map(|(codec, levels)| levels.map(|level| (codec, level)));
+    let settings =
+        || CODECS.into_iter().flat_map(|(codec, levels)| [levels.least, levels.most].map(|level| (codec, level)));
     every().into_iter().flat_map(move |source| {
         settings().map(move |(codec, level)| {
             let mut plan = support::plan::plan(source.clone(), WorkerCloud::BUCKET, WorkerCloud::OWNER);

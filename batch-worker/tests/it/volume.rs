@@ -103,7 +103,7 @@ fn a_volume_becomes_verified_objects_and_is_detached() {
     assert_released(world.disk.path()).unwrap();
     let manifest = Manifest::parse(&world.cloud.object(&World::key("manifest.json")).unwrap(), PREFIX).unwrap();
     assert_eq!(manifest.recovery_point, Some(plan().recovery_point));
-    assert_eq!(manifest.source.as_disk().unwrap().volume_key.as_deref(), Some(KEY));
+    assert_eq!(manifest.source.as_disk().unwrap().unit_key.as_deref(), Some(KEY));
     assert_eq!(manifest.artifacts[0].index.key, format!("{INDEX}partition-1.parquet"));
     assert!(manifest.cost.is_some());
     assert_eq!(report(&world.verify("readback"))["verified"], true);

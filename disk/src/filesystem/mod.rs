@@ -80,7 +80,8 @@ impl Section {
     /// Recognises what the section holds and mounts it if that can be done.
     ///
     /// # Errors
-    /// Only what makes an image impossible, too: a filesystem that cannot be mounted is an image, with the error as its reason.
+    /// Only what makes an image impossible, too: a filesystem that cannot be mounted is an image, with the error as its
+    /// reason.
     pub fn open(&self, disk: &Disk) -> Result<Opened, Error> {
         let mut section = self.clone();
         if let Some(reason) = &self.defect {
@@ -114,7 +115,8 @@ fn try_mount(disk: &Disk, section: &Section, kind: &str) -> Result<Result<Mount,
     let mut node = disk.node(section.source.offset_bytes, section.source.size_bytes)?;
     let mut errors: Vec<String> = Vec::new();
     let attempts = mount::attempts(kind).into_iter();
-    // On a copy that may be written, only damage keeps a journal from being replayed: its files are not to be trusted, its bytes are.
+    // On a copy that may be written, only damage keeps a journal from being replayed: its files are not to be trusted,
+    // its bytes are.
     let writable = disk.access() == Access::ThrowAway;
     for attempt in attempts.filter(|attempt| !(writable && attempt.skips_replay())) {
         match mount::mount(node.path(), &attempt) {

@@ -43,8 +43,8 @@ impl Attempt {
     }
 }
 
-/// The ways to mount a filesystem of a kind, best first. A journal is replayed where the device can be written; a read-only device
-/// refuses that, and the next way goes without.
+/// The ways to mount a filesystem of a kind, best first. A journal is replayed where the device can be written; a
+/// read-only device refuses that, and the next way goes without.
 pub(super) fn attempts(kind: &str) -> Vec<Attempt> {
     match kind {
         "ext2" => vec![plain("ext2")],

@@ -1,4 +1,5 @@
-//! GUID partition tables, as the UEFI specification has them: checksums are checked, and nothing in them is believed beyond the disk.
+//! GUID partition tables, as the UEFI specification has them: checksums are checked, and nothing in them is believed
+//! beyond the disk.
 
 use crc_fast::CrcAlgorithm;
 

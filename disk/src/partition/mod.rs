@@ -1,7 +1,8 @@
 //! Partition tables: GPT, MBR, hybrid, and none.
 //!
-//! A table that contradicts itself or its disk is not repaired by guessing: the whole disk then becomes one image, and the reason is
-//! recorded. What the kernel ignores is ignored here, too: a GPT without a protective record, a boot sector that looks like a table.
+//! A table that contradicts itself or its disk is not repaired by guessing: the whole disk then becomes one image, and
+//! the reason is recorded. What the kernel ignores is ignored here, too: a GPT without a protective record, a boot
+//! sector that looks like a table.
 
 mod gpt;
 mod mbr;
@@ -23,7 +24,8 @@ const BOOT_AREA_BYTES: u64 = 1024 * 1024;
 pub struct Layout {
     /// The table, to be stored when every fate is known.
     pub table: PartitionTable,
-    /// Partitions in the order of the disk, or the one section that is the whole disk. Extended partitions are containers and not among them.
+    /// Partitions in the order of the disk, or the one section that is the whole disk. Extended partitions are
+    /// containers and not among them.
     pub sections: Vec<Section>,
 }
 

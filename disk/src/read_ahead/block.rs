@@ -65,7 +65,8 @@ struct Reader<'a> {
     progress: &'a Progress,
 }
 
-/// Reads a stretch and delivers its blocks in order; gives the bytes that were read, which holes of an image file are not.
+/// Reads a stretch and delivers its blocks in order; gives the bytes that were read, which holes of an image file are
+/// not.
 pub(crate) fn read_blocks(
     stretch: Stretch<'_>,
     options: &Options,

@@ -13,7 +13,8 @@ pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
 /// A stack that is enough for what these threads do, so that a hundred of them cost little.
 pub(super) const STACK_BYTES: usize = 256 * 1024;
 
-/// Fills a buffer. A failed read is tried again after a moment, as a device under load may fail once; three failures are final.
+/// Fills a buffer. A failed read is tried again after a moment, as a device under load may fail once; three failures
+/// are final.
 pub(super) fn read_exact_at(file: impl AsFd, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
     const TRIES: u32 = 3;
     const PAUSE: Duration = Duration::from_millis(100);

@@ -9,8 +9,8 @@ use archive::{Entry, EntryKind, EntryPath};
 use crate::error::Error;
 use crate::walk::describe::Links;
 
-/// First names of things with several names. Their paths lie in a temporary file: a disk of hard-linked backups has millions, and what
-/// is held in memory for each is a few dozen bytes.
+/// First names of things with several names. Their paths lie in a temporary file: a disk of hard-linked backups has
+/// millions, and what is held in memory for each is a few dozen bytes.
 #[derive(Debug, Default)]
 pub(super) struct LinkTable {
     first: HashMap<(u64, u64), First>,

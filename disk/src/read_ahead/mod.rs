@@ -1,8 +1,9 @@
 //! Reading ahead of the archive writer, by many threads, delivered in order.
 //!
-//! Three kinds of work run ahead of the writer: directories are read (see [`super::walk`]), what is in them is looked at and opened, and
-//! content is read in chunks. Chunks are granted strictly in the order of the archive, so that what lies in memory is always what the
-//! writer needs next: no budget can lead to a deadlock. When nothing is held, a chunk is granted whatever its size.
+//! Three kinds of work run ahead of the writer: directories are read (see [`super::walk`]), what is in them is looked
+//! at and opened, and content is read in chunks. Chunks are granted strictly in the order of the archive, so that what
+//! lies in memory is always what the writer needs next: no budget can lead to a deadlock. When nothing is held, a chunk
+//! is granted whatever its size.
 
 mod block;
 mod buffer;

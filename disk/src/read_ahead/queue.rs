@@ -1,4 +1,5 @@
-//! The queue between the walk, the readers and the writer. One lock guards it; nothing blocks while holding it but short look-ups.
+//! The queue between the walk, the readers and the writer. One lock guards it; nothing blocks while holding it but
+//! short look-ups.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};

@@ -47,7 +47,6 @@ pub(super) struct Slot {
 pub(super) enum Chunk {
     /// Being read.
     Busy,
-    /// Read.
     Read(Vec<u8>),
     /// Could not be read.
     Failed(Error),

@@ -23,7 +23,6 @@ const XATTR_BYTES: usize = 64 * 1024;
 pub(crate) enum Described {
     /// Something that tar holds.
     Entry(Box<Thing>),
-    /// A socket.
     Socket,
 }
 
@@ -199,7 +198,8 @@ fn flags_of_attributes(attributes: StatxAttributes) -> FileFlags {
     FileFlags::from_bits(flags.bits())
 }
 
-/// Where the attributes of something are asked for: by its descriptor, or, unopened, by name below that of its directory.
+/// Where the attributes of something are asked for: by its descriptor, or, unopened, by name below that of its
+/// directory.
 enum Attributes<'a> {
     Open(BorrowedFd<'a>),
     Named(CString),

@@ -1,7 +1,7 @@
 //! The walk: everything in a filesystem, depth first, names in bytewise order, the same order each time.
 //!
-//! It goes by directory descriptors, so that no path is too long, no symbolic link is followed, and no other mount is entered. Of a
-//! directory only the names are held, and only while the walk is below it.
+//! It goes by directory descriptors, so that no path is too long, no symbolic link is followed, and no other mount is
+//! entered. Of a directory only the names are held, and only while the walk is below it.
 
 pub(crate) mod describe;
 mod directory;

@@ -1,6 +1,7 @@
 //! Reads directories ahead of the walk, nearest first, so that the walk seldom waits for a cold disk.
 //!
-//! It cannot deadlock: a directory that nobody has begun to read when the walk arrives there is read by the walk itself.
+//! It cannot deadlock: a directory that nobody has begun to read when the walk arrives there is read by the walk
+//! itself.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::CStr;
@@ -16,7 +17,8 @@ const MAX_DEPTH: usize = 64;
 /// Names held ahead of the walk; one directory more is always allowed.
 const HELD_BYTES: usize = 8 * 1024 * 1024;
 
-/// The position of a directory in the walk: which subdirectory of each directory on the way down. Their order is the order of the walk.
+/// The position of a directory in the walk: which subdirectory of each directory on the way down. Their order is the
+/// order of the walk.
 pub(super) type Key = Vec<u32>;
 
 /// Limits that keep the number of open files within bounds.

@@ -8,6 +8,5 @@ use serde::{Deserialize, Serialize};
 pub struct TableCount {
     /// The table, with its schema or database: `public.orders`.
     pub name: String,
-    /// Its rows.
     pub rows: u64,
 }

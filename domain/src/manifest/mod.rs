@@ -69,7 +69,6 @@ pub struct Manifest {
 pub struct Tool {
     /// `backup-export`.
     pub name: String,
-    /// Its version.
     pub version: String,
 }
 
@@ -77,7 +76,6 @@ pub struct Tool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Origin {
-    /// A disk.
     Disk(Disk),
     /// A database server, or the snapshot of one.
     Database(Database),
@@ -138,9 +136,9 @@ pub struct Table {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Disk {
-    /// The volume's key in the export: the source volume's id, or the snapshot's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub volume_key: Option<String>,
+    /// The unit's key in the export: the source volume's id, or the snapshot's.
+    #[serde(default, rename = "volumeKey", skip_serializing_if = "Option::is_none")]
+    pub unit_key: Option<String>,
     /// Its size.
     pub size_bytes: u64,
     /// Its logical sector size.

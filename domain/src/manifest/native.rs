@@ -31,7 +31,6 @@ pub struct Native {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NativeObject {
-    /// Its key.
     pub key: String,
     /// Its size.
     pub bytes: u64,

@@ -207,7 +207,7 @@ fn an_image_has_a_folder_for_each_volume_and_notes_what_has_none() {
 }
 
 #[test]
-fn volume_keys_stay_apart_when_snapshots_say_nothing_of_their_volumes() {
+fn unit_keys_stay_apart_when_snapshots_say_nothing_of_their_volumes() {
     let ids = ["snap-0000000000000000a", "snap-0000000000000000b", "snap-0000000000000000c", "snap-0000000000000000d"];
     let input = ec2(
         vec![

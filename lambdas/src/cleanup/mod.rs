@@ -28,15 +28,11 @@ use crate::{cause, claim};
 pub struct Cleaner {
     /// AWS Batch.
     pub batch: aws_sdk_batch::Client,
-    /// DynamoDB.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// EC2.
     pub ec2: aws_sdk_ec2::Client,
-    /// RDS.
     pub rds: aws_sdk_rds::Client,
     /// Systems Manager.
     pub ssm: aws_sdk_ssm::Client,
-    /// S3.
     pub s3: aws_sdk_s3::Client,
 }
 

@@ -20,7 +20,6 @@ use crate::catalog;
 /// What the state machine passes.
 #[derive(Debug, Clone, Deserialize)]
 pub struct DeletionRequest {
-    /// The plan.
     pub plan: Plan,
     /// What the last turn said.
     pub deletion: Deletion,

@@ -33,7 +33,6 @@ use crate::executions;
 pub struct PlanRequest {
     /// The event, or what a person typed.
     pub input: serde_json::Value,
-    /// The execution.
     pub execution: ExecutionArn,
     /// When it started.
     pub started_at: Timestamp,
@@ -44,11 +43,8 @@ pub struct PlanRequest {
 pub struct Planner {
     /// AWS Backup.
     pub backup: aws_sdk_backup::Client,
-    /// DynamoDB.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// EC2.
     pub ec2: aws_sdk_ec2::Client,
-    /// RDS.
     pub rds: aws_sdk_rds::Client,
     /// The export bucket.
     pub bucket: Bucket,

@@ -34,7 +34,6 @@ pub struct Reaper {
     pub cleaner: Cleaner,
     /// Step Functions.
     pub sfn: aws_sdk_sfn::Client,
-    /// Its settings.
     pub settings: ReaperSettings,
     /// Where its metrics go.
     pub metrics: Emitter,
@@ -52,7 +51,6 @@ pub struct ReaperReport {
 /// What it did after one execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reaped {
-    /// The execution.
     pub execution: ExecutionArn,
     /// `done` or `pending`.
     pub state: &'static str,

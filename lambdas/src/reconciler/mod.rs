@@ -28,11 +28,9 @@ use crate::metric::{Emitter, Metric};
 pub struct Reconciler {
     /// AWS Backup.
     pub backup: aws_sdk_backup::Client,
-    /// S3.
     pub s3: aws_sdk_s3::Client,
     /// Step Functions.
     pub sfn: aws_sdk_sfn::Client,
-    /// Its settings.
     pub settings: ReconcilerSettings,
     /// Where its metrics go.
     pub metrics: Emitter,

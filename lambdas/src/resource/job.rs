@@ -10,7 +10,6 @@ use domain::failure::Error;
 pub(crate) struct Job {
     /// Batch's id.
     pub(crate) id: String,
-    /// Its name.
     pub(crate) name: String,
 }
 

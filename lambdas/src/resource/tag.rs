@@ -3,7 +3,7 @@
 use aws_smithy_types::error::operation::BuildError;
 use domain::name;
 use domain::plan::{Plan, Unit};
-use domain::tag::{EXECUTION, EXPORT_ID, VOLUME_KEY};
+use domain::tag::{EXECUTION, EXPORT_ID, UNIT_KEY};
 
 /// All tags of what is made for a unit: ours, and the operator's where they are not ours.
 fn of(plan: &Plan, unit: &Unit) -> Vec<(String, String)> {
@@ -11,7 +11,7 @@ fn of(plan: &Plan, unit: &Unit) -> Vec<(String, String)> {
     let ours = [
         (EXPORT_ID, plan.export_id.as_str()),
         (EXECUTION, plan.execution.as_str()),
-        (VOLUME_KEY, &unit.key),
+        (UNIT_KEY, &unit.key),
         ("Name", &title),
     ];
     // A key that comes twice is refused; by ours the resource is found again.

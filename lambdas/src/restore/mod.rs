@@ -24,7 +24,6 @@ pub use self::progress::{
 /// What both are given; `restore` only to check-restore.
 #[derive(Debug, Clone, Deserialize)]
 pub struct RestoreRequest {
-    /// The plan.
     pub plan: Plan,
     /// The unit of it.
     pub unit: Unit,
@@ -37,11 +36,8 @@ pub struct RestoreRequest {
 pub struct Restorer {
     /// AWS Backup.
     pub backup: aws_sdk_backup::Client,
-    /// DynamoDB.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// EC2.
     pub ec2: aws_sdk_ec2::Client,
-    /// RDS.
     pub rds: aws_sdk_rds::Client,
     /// Systems Manager, which keeps passwords.
     pub ssm: aws_sdk_ssm::Client,

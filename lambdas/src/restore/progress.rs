@@ -75,7 +75,6 @@ pub struct DatabaseProgress {
 pub enum DatabaseStage {
     /// The cluster, before it has an instance.
     Cluster,
-    /// The instance.
     Instance,
     /// The password is being set.
     Password,

@@ -23,15 +23,14 @@ const COPY_BYTES: usize = 256 << 10;
 /// Something that holds objects by key.
 #[derive(Debug, Clone)]
 pub enum Store {
-    /// A bucket.
     Bucket(Bucket),
     /// A directory, in which a key is a path.
     Directory(PathBuf),
 }
 
 impl Store {
-    /// The root of the copied bucket in which a manifest lies, and the manifest's prefix there: `None` in a bucket, and where its keys
-    /// begin in its own folder.
+    /// The root of the copied bucket in which a manifest lies, and the manifest's prefix there: `None` in a bucket, and
+    /// where its keys begin in its own folder.
     pub fn copied_bucket(&self, manifest: &[u8]) -> Option<(Self, String)> {
         let Self::Directory(root) = self else { return None };
         let manifest = Manifest::parse(manifest, "").ok()?;
@@ -114,8 +113,8 @@ impl Store {
         Error::caused_by(kind, format!("read {}", self.locate(key)), error)
     }
 
-    /// The bytes of an object as a stream for a thread, and the place where a failure of it will be. An object that is replaced midway
-    /// breaks the stream.
+    /// The bytes of an object as a stream for a thread, and the place where a failure of it will be. An object that is
+    /// replaced midway breaks the stream.
     pub fn stream(&self, key: &str, held: &Held, stop: CancellationToken) -> Result<(Box<dyn Read + Send>, Breakage)> {
         self.stream_range(key, 0..held.bytes, held.etag.clone(), stop)
     }

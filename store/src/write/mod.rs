@@ -1,8 +1,8 @@
 //! Where bytes go. [`ObjectSink`] is a place that holds objects; [`Upload`] is one object on its way there.
 //!
-//! An object appears only by [`Upload::complete`], which takes a [`Finished`]: the proof, made by [`StreamWriter::finish`] alone, that
-//! the archive writer handed over everything, and how many bytes of which checksum that was by its own count. A writer that fails never
-//! makes one, so what it left is aborted.
+//! An object appears only by [`Upload::complete`], which takes a [`Finished`]: the proof, made by
+//! [`StreamWriter::finish`] alone, that the archive writer handed over everything, and how many bytes of which checksum
+//! that was by its own count. A writer that fails never makes one, so what it left is aborted.
 
 mod directory;
 mod multipart;

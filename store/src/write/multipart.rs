@@ -1,9 +1,9 @@
 //! One multipart upload to S3.
 //!
 //! Each part carries its CRC64NVME and the object carries that of the whole, all counted here, so S3 refuses what was
-//! damaged on the way and the assembled object too. Payloads are not signed: over TLS the signature's SHA-256 would protect nothing more and costs more than
-//! the rest of the upload. Plain HTTP happens only with an endpoint given by hand (a test on one machine), and gets the same requests, so that
-//! what is tested is what runs.
+//! damaged on the way and the assembled object too. Payloads are not signed: over TLS the signature's SHA-256 would
+//! protect nothing more and costs more than the rest of the upload. Plain HTTP happens only with an endpoint given by
+//! hand (a test on one machine), and gets the same requests, so that what is tested is what runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -246,7 +246,8 @@ impl Target {
         let Err(failure) = aws::done(answer) else {
             return self.compare(expected).await;
         };
-        // The answer may be lost after the object was assembled; the retry then hears NoSuchUpload. What is stored decides.
+        // The answer may be lost after the object was assembled; the retry then hears NoSuchUpload. What is stored
+        // decides.
         if self.compare(expected).await.is_err() {
             return Err(failure.during(what));
         }

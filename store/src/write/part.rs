@@ -107,7 +107,8 @@ impl Part {
     pub(crate) async fn body(&self) -> io::Result<ByteStream> {
         match &self.content {
             Content::Memory(bytes) => Ok(ByteStream::from(bytes.clone())),
-            // The file has no name; its descriptor has, and opening that begins at the start. The part outlives the body.
+            // The file has no name; its descriptor has, and opening that begins at the start. The part outlives the
+            // body.
             Content::File(file) => ByteStream::read_from()
                 .path(format!("/proc/self/fd/{}", file.as_raw_fd()))
                 .length(Length::Exact(self.bytes))

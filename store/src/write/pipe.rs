@@ -93,7 +93,8 @@ impl StreamWriter {
         lock(&self.shared).send(data)
     }
 
-    /// Vouches for the whole: everything that belongs to the stream was handed over, and it is `stated` by the writer's own count.
+    /// Vouches for the whole: everything that belongs to the stream was handed over, and it is `stated` by the writer's
+    /// own count.
     pub fn finish(self, stated: Stored) -> Finished {
         lock(&self.shared).0 = None;
         Finished(stated)

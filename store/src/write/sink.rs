@@ -42,7 +42,7 @@ pub trait ObjectSink: Send + Sync + Debug {
     /// Writes a small object at once.
     async fn put(&self, key: &str, content: Bytes, existing: Existing) -> Result<Put>;
 
-    /// Begins an object of unknown length in parts of the sizes that `plan` gives. It replaces one of the same name, but only when it is
-    /// complete.
+    /// Begins an object of unknown length in parts of the sizes that `plan` gives. It replaces one of the same name,
+    /// but only when it is complete.
     async fn begin(&self, key: &str, plan: PartPlan) -> Result<Upload>;
 }

@@ -11,8 +11,8 @@ use super::upload::Upload;
 
 /// Uploads what `produce` writes, and completes the object only when `produce` returned its proof.
 ///
-/// `produce` runs on a blocking thread. The first failure is returned, whichever side it was on; one that follows from it is logged. `sent` hears of bytes
-/// as the upload takes them.
+/// `produce` runs on a blocking thread. The first failure is returned, whichever side it was on; one that follows from
+/// it is logged. `sent` hears of bytes as the upload takes them.
 pub async fn transfer<T: Send + 'static>(
     sink: &dyn ObjectSink,
     key: &str,

@@ -42,8 +42,8 @@ impl Upload {
         self.pending.write(chunk).await
     }
 
-    /// Makes the object appear, after comparing what arrived with what the writer says it gave, and afterwards what the place reports of
-    /// the object. On failure the upload is aborted.
+    /// Makes the object appear, after comparing what arrived with what the writer says it gave, and afterwards what the
+    /// place reports of the object. On failure the upload is aborted.
     pub async fn complete(mut self, proof: Finished) -> Result<Stored> {
         let result = self.finish(proof.stated()).await;
         if result.is_err() {

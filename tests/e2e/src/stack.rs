@@ -18,7 +18,6 @@ pub const FOREIGN_ACCOUNT: &str = "999999999999";
 pub const VAULT: &str = "Default";
 /// Another vault.
 pub const OTHER_VAULT: &str = "aws/efs/automatic-backup-vault";
-/// The state machine.
 pub const STATE_MACHINE: &str = "backup-export";
 /// The schedule that calls the reaper.
 pub const REAPER_SCHEDULE: &str = "reaper-hourly";

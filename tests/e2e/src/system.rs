@@ -23,7 +23,6 @@ const MOST_REAPS: u32 = 4;
 /// What differs from the defaults: the cloud's options, and settings of the Lambdas by their variable's name.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// The cloud.
     pub cloud: Options,
     /// `DELETE_RECOVERY_POINT=true` and the like.
     pub environment: BTreeMap<String, String>,

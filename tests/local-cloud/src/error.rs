@@ -19,7 +19,6 @@ pub enum Error {
     /// A program could not be run, or failed.
     #[error("run {program}: {message}")]
     Program {
-        /// The program.
         program: String,
         /// What it said.
         message: String,
@@ -27,7 +26,6 @@ pub enum Error {
     /// The gateway's port could not be opened.
     #[error("listen on {address}")]
     Listen {
-        /// The address.
         address: String,
         /// Why.
         source: std::io::Error,
@@ -43,7 +41,6 @@ pub enum Error {
     /// A request to the cloud's own endpoint failed.
     #[error("call {operation}: {message}")]
     Call {
-        /// The operation.
         operation: String,
         /// What was answered.
         message: String,
@@ -53,7 +50,6 @@ pub enum Error {
     Missing {
         /// What kind of thing.
         kind: &'static str,
-        /// Its name.
         name: String,
     },
     /// A stack that cannot be deployed.

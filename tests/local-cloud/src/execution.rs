@@ -24,11 +24,9 @@ pub enum ExecutionStatus {
 /// An execution that ended.
 #[derive(Debug, Clone)]
 pub struct ExecutionResult {
-    /// Its ARN.
     pub arn: String,
     /// How it ended.
     pub status: ExecutionStatus,
-    /// Its input.
     pub input: Value,
     /// Its output, when it succeeded.
     pub output: Option<Value>,

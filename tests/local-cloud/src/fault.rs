@@ -98,7 +98,6 @@ pub enum FaultAction {
         status: u16,
         /// The error code (`SlowDown`, `RequestLimitExceeded`, `InternalError`).
         code: String,
-        /// The message.
         #[serde(default)]
         message: String,
     },
@@ -225,7 +224,6 @@ impl FaultAction {
         Self::Error { status, code: code.to_owned(), message: format!("{code} by a fault rule") }
     }
 
-    /// A delay.
     pub fn delay(duration: Duration) -> Self {
         Self::Delay { milliseconds: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX) }
     }

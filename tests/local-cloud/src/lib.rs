@@ -8,7 +8,8 @@
 //! can be made to fail ([`FaultRule`]) and is logged.
 //!
 //! Behind [`LocalCloud`] a `Context` (names, options, faults, the log of requests, moto) knows no service, each service
-//! holds the services that it calls, and the gateway routes to all of them: no file imports a file that imports it back.
+//! holds the services that it calls, and the gateway routes to all of them: no file imports a file that imports it
+//! back.
 //!
 //! Tests of the worker alone take [`WorkerCloud`] instead, which has neither moto nor Python and starts in
 //! milliseconds, and [`PlainDatabase`] for a server of their own.

@@ -38,7 +38,6 @@ pub struct VolumeView {
     pub availability_zone: String,
     /// The snapshot it was made of.
     pub snapshot_id: Option<String>,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// The instance it is attached to, and the attachment's state.
     pub attachment: Option<(String, String)>,
@@ -51,13 +50,10 @@ pub struct VolumeView {
 /// A table of DynamoDB.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableView {
-    /// Its name.
     pub name: String,
-    /// Its ARN.
     pub arn: String,
     /// `CREATING`, `ACTIVE`, `DELETING`.
     pub status: String,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// The backup that it was made of.
     pub restored_from: Option<String>,
@@ -68,15 +64,11 @@ pub struct TableView {
 pub struct DatabaseView {
     /// Its identifier.
     pub id: String,
-    /// Its ARN.
     pub arn: String,
-    /// Its engine.
     pub engine: DatabaseEngine,
     /// `creating`, `available`, `resetting-master-credentials`, `deleting`, ….
     pub status: String,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
-    /// The zone.
     pub zone: String,
     /// `db.…`.
     pub class: String,
@@ -88,9 +80,7 @@ pub struct DatabaseView {
     pub password_pending: bool,
     /// Whether it is reached from outside its network.
     pub publicly_accessible: bool,
-    /// The subnet group.
     pub subnet_group: Option<String>,
-    /// The security groups.
     pub security_groups: Vec<String>,
     /// `gp3`, ….
     pub storage_type: String,
@@ -105,13 +95,10 @@ pub struct DatabaseView {
 pub struct DatabaseClusterView {
     /// Its identifier.
     pub id: String,
-    /// Its ARN.
     pub arn: String,
-    /// Its engine.
     pub engine: DatabaseEngine,
     /// `creating`, `available`, ….
     pub status: String,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// The identifiers of its instances.
     pub members: Vec<String>,
@@ -119,9 +106,7 @@ pub struct DatabaseClusterView {
     pub port: Option<u16>,
     /// Whether a change of the master password is not made yet.
     pub password_pending: bool,
-    /// The subnet group.
     pub subnet_group: Option<String>,
-    /// The security groups.
     pub security_groups: Vec<String>,
     /// `aurora`, ….
     pub storage_type: String,
@@ -134,9 +119,7 @@ pub struct DatabaseClusterView {
 /// A job.
 #[derive(Debug, Clone, Serialize)]
 pub struct JobView {
-    /// Its id.
     pub id: String,
-    /// Its name.
     pub name: String,
     /// The queue's name.
     pub queue: String,
@@ -154,16 +137,13 @@ pub struct JobView {
     pub process_id: Option<u32>,
     /// The log of all attempts.
     pub log: PathBuf,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
 }
 
 /// An object in the store.
 #[derive(Debug, Clone, Serialize)]
 pub struct StoredObject {
-    /// Its bucket.
     pub bucket: String,
-    /// Its key.
     pub key: String,
     /// Its size in bytes.
     pub size: u64,
@@ -174,11 +154,8 @@ pub struct StoredObject {
 /// An upload that was neither completed nor aborted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Upload {
-    /// Its bucket.
     pub bucket: String,
-    /// Its key.
     pub key: String,
-    /// Its id.
     pub id: String,
 }
 
@@ -231,7 +208,6 @@ pub struct Leftovers {
     pub export_tasks: Vec<String>,
     /// Database instances.
     pub databases: Vec<String>,
-    /// Database clusters.
     pub database_clusters: Vec<String>,
     /// Parameter groups of databases.
     pub parameter_groups: Vec<String>,

@@ -119,9 +119,7 @@ impl Options {
 /// ARNs of one account and region. They derive from names alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
-    /// The partition.
     pub partition: String,
-    /// The region.
     pub region: String,
     /// The account.
     pub account_id: String,

@@ -74,7 +74,6 @@ pub enum Deletion {
     Refused {
         /// The error's name (`InvalidRequestException`).
         code: String,
-        /// Its message.
         message: String,
     },
 }

@@ -93,7 +93,8 @@ pub struct JobDefinitionSpec {
     /// `attemptDurationSeconds`.
     #[serde(default)]
     pub timeout_seconds: Option<u64>,
-    /// Where the container has an empty volume of its own. An attempt gets a directory for each, and finds it in the variables that name the path.
+    /// Where the container has an empty volume of its own. An attempt gets a directory for each, and finds it in the
+    /// variables that name the path.
     #[serde(default)]
     pub scratch: Vec<PathBuf>,
 }

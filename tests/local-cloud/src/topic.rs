@@ -12,7 +12,6 @@ use crate::wire::{Answer, ApiError, Call, answer as http_answer, query_pairs, xm
 /// The largest message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 256 << 10;
 
-/// The topics.
 #[derive(Debug)]
 pub(crate) struct Topics {
     context: Arc<Context>,

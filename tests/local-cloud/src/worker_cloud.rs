@@ -34,9 +34,7 @@ pub struct WorkerCloud {
 impl WorkerCloud {
     /// The account, which owns the bucket.
     pub const OWNER: &'static str = "123456789012";
-    /// The bucket.
     pub const BUCKET: &'static str = "backups";
-    /// The region.
     pub const REGION: &'static str = "us-east-1";
     /// The zone of the instance.
     pub const ZONE: &'static str = "us-east-1a";

@@ -1,7 +1,7 @@
 //! Counting the rows in the SQL that `pg_restore` makes of an archive: the lines between `COPY … FROM stdin;` and `\.`.
 //!
-//! It is a scanner of the little SQL that `pg_restore --data-only` writes, in constant memory: quotes and comments are honoured, so that no name and no value
-//! can pass for a statement.
+//! It is a scanner of the little SQL that `pg_restore --data-only` writes, in constant memory: quotes and comments are
+//! honoured, so that no name and no value can pass for a statement.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! Reading a dump again: how many objects it holds, and how many rows of which table.
 //!
-//! The same is done with the stream while it is written and when it is verified. What cannot be read to its end is no dump.
+//! The same is done with the stream while it is written and when it is verified. What cannot be read to its end is no
+//! dump.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{ChildStdin, ChildStdout, Stdio};

@@ -1,5 +1,5 @@
-//! The values of generated columns in a dump. `mariadb-dump` writes what they are; MariaDB takes that back, MySQL refuses it (error 3105). `DEFAULT`
-//! in their place is taken by both, and each computes the value again.
+//! The values of generated columns in a dump. `mariadb-dump` writes what they are; MariaDB takes that back, MySQL
+//! refuses it (error 3105). `DEFAULT` in their place is taken by both, and each computes the value again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,8 @@ use crate::database::artifact::Rewrite;
 use crate::database::count::{SqlCounter, Unreadable, table_name};
 use crate::database::dumping::Session;
 
-/// Every column, in the order in which a row has its values. Nothing is compared by the server: to some, names that differ in case are the same here.
+/// Every column, in the order in which a row has its values. Nothing is compared by the server: to some, names that
+/// differ in case are the same here.
 const COLUMNS: &str = "select hex(table_schema), hex(table_name), coalesce(generation_expression, '') <> '' \
     from information_schema.columns order by 1, 2, ordinal_position;";
 

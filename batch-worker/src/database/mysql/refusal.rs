@@ -1,4 +1,5 @@
-//! Servers that are not dumped, because a dump would lack something or not come back: that is said before anything is written.
+//! Servers that are not dumped, because a dump would lack something or not come back: that is said before anything is
+//! written.
 
 use domain::engine::Engine;
 use domain::failure::{Error, Kind, Result};
@@ -42,8 +43,8 @@ pub(super) fn refuse(session: &Session, engine: Engine) -> Result<()> {
     Ok(())
 }
 
-/// Events that run in the restored copy change it before it is dumped: what a nightly event purges would be gone with the recovery point. That
-/// there are none now proves nothing: an event that ran for the last time has removed itself.
+/// Events that run in the restored copy change it before it is dumped: what a nightly event purges would be gone with
+/// the recovery point. That there are none now proves nothing: an event that ran for the last time has removed itself.
 fn refuse_events(session: &Session) -> Result<()> {
     let rows = query(session, SCHEDULER)?.map_err(|ended| ended.error("ask for the event_scheduler"))?;
     match rows.first().and_then(|row| row.first()).map(String::as_str) {

@@ -1,7 +1,7 @@
 //! Users, roles and what they are granted, as SQL for a server of one's own.
 //!
-//! The server itself writes the statements. Left out are the users that every server or RDS has for itself, and of the user who dumps the password:
-//! it was made for the export.
+//! The server itself writes the statements. Left out are the users that every server or RDS has for itself, and of the
+//! user who dumps the password: it was made for the export.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -1,7 +1,8 @@
 //! The roles of a server as SQL that an empty server of one's own takes.
 //!
-//! `pg_dumpall` writes them for a server of the same kind. On any other, the roles that RDS has for itself, a user who is the superuser there, and
-//! tablespaces in RDS's directories would be in the way. They are left out or made harmless, statement by statement, and the manifest says so.
+//! `pg_dumpall` writes them for a server of the same kind. On any other, the roles that RDS has for itself, a user who
+//! is the superuser there, and tablespaces in RDS's directories would be in the way. They are left out or made
+//! harmless, statement by statement, and the manifest says so.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -147,8 +148,8 @@ impl Token {
     }
 }
 
-/// The statements, without the comments and meta-commands around them. Nothing that is outside of a statement comes through, so a name with a line break
-/// cannot smuggle a command of `psql` into the file.
+/// The statements, without the comments and meta-commands around them. Nothing that is outside of a statement comes
+/// through, so a name with a line break cannot smuggle a command of `psql` into the file.
 fn statements(text: &str) -> Result<Vec<String>, Unreadable> {
     let mut statements = Vec::new();
     let mut statement = String::new();

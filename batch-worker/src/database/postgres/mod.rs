@@ -15,7 +15,8 @@ use super::name::Names;
 use super::version::{POSTGRESQL_PACKAGE as PACKAGE, tool_version};
 use crate::export::Harvest;
 
-/// What every server has, and the database of RDS's own, which nobody else may connect to. Other templates are somebody's data.
+/// What every server has, and the database of RDS's own, which nobody else may connect to. Other templates are
+/// somebody's data.
 const SYSTEM: &[&str] = &["template0", "template1", "rdsadmin"];
 /// Version 14 knows `pg_read_all_data`.
 const READ_ALL_DATA: u32 = 140_000;

@@ -115,8 +115,8 @@ pub(super) fn large_tables(session: &Session, database: &str, least_bytes: u64) 
         .map_err(|ended| ended.error(format!("list the tables of the database {database:?}")))
 }
 
-/// Lets the user see everything, as far as the server lets him: RDS's master user is no superuser. What is refused is told when something
-/// cannot be dumped for it.
+/// Lets the user see everything, as far as the server lets him: RDS's master user is no superuser. What is refused is
+/// told when something cannot be dumped for it.
 pub(super) fn grant_reading(session: &Session, grants_all_data: bool) -> Result<()> {
     let owners: Vec<String> = match ask(session, MAINTENANCE, OWNERS)? {
         Ok(owners) => owners,
@@ -143,7 +143,8 @@ pub(super) fn grant_reading(session: &Session, grants_all_data: bool) -> Result<
     Ok(())
 }
 
-/// A snapshot of a database that others can share while this is held. Dropped, it is gone, and so is the tool that held it.
+/// A snapshot of a database that others can share while this is held. Dropped, it is gone, and so is the tool that held
+/// it.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) id: String,

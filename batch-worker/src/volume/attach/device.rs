@@ -1,7 +1,7 @@
 //! The block device of a volume, by the serial number that EBS gives its NVMe disks.
 //!
-//! The by-id link is only a hint: links outlive their disks, and the next disk may get the old name. So the serial is read
-//! from sysfs in any case, and where there is no link every disk of sysfs is looked at.
+//! The by-id link is only a hint: links outlive their disks, and the next disk may get the old name. So the serial is
+//! read from sysfs in any case, and where there is no link every disk of sysfs is looked at.
 
 use std::path::{Path, PathBuf};
 
@@ -72,7 +72,8 @@ impl DeviceTree {
 
     fn serial_of(&self, name: &Path) -> Option<String> {
         let file = self.sysfs.join("class/block").join(name).join("device/serial");
-        // NVMe pads serial numbers with spaces. EBS shows them with and without the dash, depending on the kernel's age.
+        // NVMe pads serial numbers with spaces. EBS shows them with and without the dash, depending on the kernel's
+        // age.
         let text = std::fs::read_to_string(file).ok()?;
         Some(text.trim().replacen("vol-", "vol", 1))
     }

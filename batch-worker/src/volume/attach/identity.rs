@@ -8,7 +8,6 @@ use domain::id::{AvailabilityZone, InstanceId};
 /// The instance that this process runs on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
-    /// Its id.
     pub id: InstanceId,
     /// Its zone.
     pub availability_zone: AvailabilityZone,

@@ -1,8 +1,8 @@
 //! The volume on its way to this instance and away from it.
 //!
-//! [`attach`] leads a volume from whatever state it is in to a block device here, [`Attachment::detach`] leads it back. What to do
-//! next is decided by [`step::next_step`], which calls nothing. Which device it is says its NVMe serial number, never its
-//! name ([`device`]).
+//! [`attach`] leads a volume from whatever state it is in to a block device here, [`Attachment::detach`] leads it back.
+//! What to do next is decided by [`step::next_step`], which calls nothing. Which device it is says its NVMe serial
+//! number, never its name ([`device`]).
 
 pub mod device;
 pub mod identity;
@@ -53,7 +53,6 @@ impl Default for Timing {
 pub struct Ownership {
     /// The export.
     pub export_id: ExportId,
-    /// The execution.
     pub execution: ExecutionArn,
 }
 
@@ -62,7 +61,6 @@ pub struct Ownership {
 pub struct Request<'a> {
     /// The client.
     pub ec2: &'a Client,
-    /// The volume.
     pub volume: &'a VolumeId,
     /// Where this process runs.
     pub instance: &'a Instance,
@@ -125,7 +123,8 @@ pub async fn attach(request: &Request<'_>, stop: &CancellationToken) -> Result<A
             })
         }
         Err(error) => {
-            // Nothing to undo unless it came so far that the volume is or will be ours: somebody else's is left as it is.
+            // Nothing to undo unless it came so far that the volume is or will be ours: somebody else's is left as it
+            // is.
             if is_ours.load(Ordering::Relaxed)
                 && let Err(consequence) = release(request.ec2, request.volume, request.instance, request.timing).await
             {
@@ -346,8 +345,8 @@ async fn release(ec2: &Client, volume: &VolumeId, instance: &Instance, timing: T
     }
 }
 
-/// The names that EC2 recommends for data volumes, from a place that depends on the volume, so that two workers of one host
-/// rarely try the same. On Nitro the name means nothing else.
+/// The names that EC2 recommends for data volumes, from a place that depends on the volume, so that two workers of one
+/// host rarely try the same. On Nitro the name means nothing else.
 fn device_names(volume: &VolumeId) -> impl Iterator<Item = String> + use<> {
     let names: Vec<String> = ('f'..='p')
         .map(|letter| format!("/dev/sd{letter}"))

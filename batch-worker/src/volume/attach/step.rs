@@ -21,7 +21,6 @@ pub struct VolumeView {
     pub size_gib: u32,
     /// When it was made.
     pub created_at: Option<Timestamp>,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// To what it is attached, and how firmly.
     pub attachments: Vec<(InstanceId, VolumeAttachmentState)>,
@@ -89,7 +88,8 @@ pub enum Step {
     Refuse(Error),
 }
 
-/// Decides for a volume that is to be attached to `here`. `detaching_for` is the time since its detachment was asked for.
+/// Decides for a volume that is to be attached to `here`. `detaching_for` is the time since its detachment was asked
+/// for.
 pub fn next_step(view: &VolumeView, here: &InstanceId, detaching_for: Option<Duration>, force_after: Duration) -> Step {
     match &view.state {
         VolumeState::Available => Step::Attach,
@@ -113,7 +113,8 @@ fn in_use(view: &VolumeView, here: &InstanceId, detaching_for: Option<Duration>,
         match state {
             VolumeAttachmentState::Detached => {}
             VolumeAttachmentState::Attached if instance == here => return Step::Attached,
-            // On its way here, or an earlier attempt on this very host is letting go of it; the clock runs from our asking.
+            // On its way here, or an earlier attempt on this very host is letting go of it; the clock runs from our
+            // asking.
             _ if instance == here || (asked && !overdue) => return Step::Wait,
             _ => {
                 return Step::Detach { from: instance.clone(), force: overdue };

@@ -1,5 +1,5 @@
-//! `make demo`: sample backups become files, on this machine. `--without-databases` leaves out what needs database servers; a directory may be given
-//! for all that it makes.
+//! `make demo`: sample backups become files, on this machine. `--without-databases` leaves out what needs database
+//! servers; a directory may be given for all that it makes.
 
 use anyhow::{Context as _, Result, ensure};
 

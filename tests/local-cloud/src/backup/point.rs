@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use crate::options::Names;
 use crate::recovery_point::{Deletion, RecoveryPointOptions};
 
-/// A recovery point.
 #[derive(Debug, Clone)]
 pub(super) struct RecoveryPoint {
     pub(super) arn: String,

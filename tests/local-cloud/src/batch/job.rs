@@ -64,7 +64,6 @@ pub(super) struct Attempt {
     pub(super) log_stream: String,
 }
 
-/// A job.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: String,

@@ -18,7 +18,6 @@ use crate::wire::{answer, header_text, insert, serve};
 /// The path of a metadata token.
 const TOKEN_PATH: &str = "/latest/api/token";
 
-/// A host.
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) id: String,

@@ -19,7 +19,6 @@ pub struct VolumeSpec {
     pub availability_zone: String,
     /// The size that EC2 tells.
     pub size_gib: u64,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// The instance that it is attached to, which need not exist.
     pub attached_to: Option<String>,

@@ -20,7 +20,6 @@ pub(super) struct State {
     pub(super) tokens: BTreeMap<String, (String, String)>,
 }
 
-/// A volume.
 #[derive(Debug, Clone)]
 pub(super) struct Volume {
     pub(super) id: String,

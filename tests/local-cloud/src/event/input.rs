@@ -42,8 +42,8 @@ fn part<'a>(event: &'a Value, path: &str) -> Option<&'a Value> {
     Some(value)
 }
 
-/// Fills the `<variables>` of a template in. Text within quotes gets the value's text, escaped; elsewhere the value stands as JSON.
-/// A variable that the event does not have is empty.
+/// Fills the `<variables>` of a template in. Text within quotes gets the value's text, escaped; elsewhere the value
+/// stands as JSON. A variable that the event does not have is empty.
 fn fill(template: &str, value: impl Fn(&str) -> Option<Value>) -> String {
     let mut out = String::with_capacity(template.len());
     let mut quoted = false;

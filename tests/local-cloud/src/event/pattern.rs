@@ -1,5 +1,6 @@
-//! EventBridge event patterns: exact values, `prefix`, `suffix`, `wildcard`, `equals-ignore-case`, `anything-but`, `exists` and
-//! `numeric`, in nested objects, with `$or`. A pattern that uses anything else is refused when its rule is deployed.
+//! EventBridge event patterns: exact values, `prefix`, `suffix`, `wildcard`, `equals-ignore-case`, `anything-but`,
+//! `exists` and `numeric`, in nested objects, with `$or`. A pattern that uses anything else is refused when its rule is
+//! deployed.
 
 use serde_json::{Map, Value};
 

@@ -27,7 +27,6 @@ pub struct DatabaseOptions {
 /// An instance class that can be ordered.
 #[derive(Debug, Clone)]
 pub struct OrderableClass {
-    /// Its name.
     pub name: String,
     /// For which engines; for all when empty.
     pub engines: Vec<DatabaseEngine>,

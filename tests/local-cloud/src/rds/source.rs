@@ -7,7 +7,6 @@ use crate::engine::DatabaseEngine;
 /// What a stopped server left, to become a recovery point or to be opened again.
 #[derive(Debug, Clone)]
 pub struct DatabaseSource {
-    /// Its engine.
     pub engine: DatabaseEngine,
     /// The version that RDS is to tell; the usual one of the engine when absent.
     pub engine_version: Option<String>,
@@ -15,7 +14,6 @@ pub struct DatabaseSource {
     pub directory: PathBuf,
     /// The name of the instance or cluster that was backed up.
     pub name: String,
-    /// The master user.
     pub master_user: String,
     /// The storage that the instance had, in GiB.
     pub allocated_storage_gib: u32,

@@ -73,7 +73,6 @@ pub(super) struct Farewell {
     pub(super) automated_backups: bool,
 }
 
-/// A cluster.
 #[derive(Debug, Clone)]
 pub(super) struct Cluster {
     pub(super) database: Database,
@@ -85,7 +84,6 @@ pub(super) struct Cluster {
     pub(super) fate: DatabaseFate,
 }
 
-/// A snapshot.
 #[derive(Debug, Clone)]
 pub(super) struct Snapshot {
     pub(super) arn: String,
@@ -115,7 +113,6 @@ pub(super) enum Scope {
     Cluster,
 }
 
-/// A parameter group.
 #[derive(Debug, Clone)]
 pub(super) struct ParameterGroup {
     pub(super) name: String,

@@ -22,7 +22,6 @@ pub(crate) struct Store {
     state: Mutex<BTreeMap<String, Bucket>>,
 }
 
-/// A bucket.
 #[derive(Debug)]
 pub(super) struct Bucket {
     pub(super) owner: String,
@@ -81,7 +80,6 @@ pub(super) struct Upload {
     pub(super) parts: BTreeMap<i32, Part>,
 }
 
-/// A part.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) piece: Piece,

@@ -6,7 +6,6 @@ use crate::engine::DatabaseEngine;
 use crate::error::{Error, Result};
 use crate::rds::DatabaseAccess;
 
-/// A table.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) database: String,
@@ -18,7 +17,6 @@ pub(super) struct Table {
     pub(super) skipped: Option<String>,
 }
 
-/// A column.
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) name: String,

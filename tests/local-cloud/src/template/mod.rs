@@ -26,7 +26,6 @@ use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::stack::{BucketSpec, Stack};
 
-/// A template.
 #[derive(Debug, Clone)]
 pub struct Template {
     document: Value,

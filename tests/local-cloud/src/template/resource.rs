@@ -113,7 +113,6 @@ pub(super) const NAME_PROPERTIES: [(&str, &str); 9] = [
     ("AWS::StepFunctions::StateMachine", "StateMachineName"),
 ];
 
-/// A resource.
 #[derive(Debug, Clone)]
 pub(super) struct Resource<'a> {
     /// Its logical id.

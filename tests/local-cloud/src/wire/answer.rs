@@ -78,7 +78,6 @@ pub(crate) fn answer(status: u16, kind: &str, body: impl Into<Bytes>) -> Respons
     response
 }
 
-/// A JSON answer.
 pub(crate) fn json_answer(status: u16, body: &Value) -> Response<Body> {
     answer(status, "application/json", body.to_string())
 }

@@ -48,8 +48,8 @@ fn crates_depend_on_each_other_in_one_direction() -> Result<()> {
     Ok(())
 }
 
-/// The demo builds programs alone and the tests build all. What both depend on must have the same features, or the SDK, most of all
-/// that is compiled, is compiled once for each.
+/// The demo builds programs alone and the tests build all. What both depend on must have the same features, or the SDK,
+/// most of all that is compiled, is compiled once for each.
 #[test]
 fn programs_and_tests_take_the_same_features_of_what_both_depend_on() -> Result<()> {
     let features = |edges: &str| -> Result<BTreeSet<String>> {

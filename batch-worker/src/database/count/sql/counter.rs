@@ -1,7 +1,8 @@
 //! Counting in SQL: the rows and objects of what `mariadb-dump` writes.
 //!
-//! `mariadb-dump` ends a line with each row of an `INSERT`, and escapes every line break in a value. Outside of rows, quotes, comments and `DELIMITER`
-//! are honoured as the client does, so that the body of a routine cannot pass for a statement. Constant memory, but for the names of tables.
+//! `mariadb-dump` ends a line with each row of an `INSERT`, and escapes every line break in a value. Outside of rows,
+//! quotes, comments and `DELIMITER` are honoured as the client does, so that the body of a routine cannot pass for a
+//! statement. Constant memory, but for the names of tables.
 
 use std::collections::BTreeMap;
 

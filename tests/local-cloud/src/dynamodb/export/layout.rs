@@ -17,7 +17,6 @@ use crate::s3::Store;
 /// Data files of an export: DynamoDB writes one for each partition, also for an empty one.
 const PARTITIONS: usize = 4;
 
-/// A data file.
 #[derive(Debug)]
 struct DataFile {
     key: String,

@@ -48,7 +48,6 @@ impl DatabaseAccess {
         self.port
     }
 
-    /// The user.
     pub fn user(&self) -> &str {
         &self.user
     }

@@ -64,7 +64,6 @@ impl PlainDatabase {
         self.superuser.host()
     }
 
-    /// Its port.
     pub fn port(&self) -> u16 {
         self.port
     }

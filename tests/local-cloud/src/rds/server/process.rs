@@ -163,7 +163,6 @@ impl DatabaseServer {
         }
     }
 
-    /// Its engine.
     pub fn engine(&self) -> DatabaseEngine {
         self.engine
     }
@@ -178,7 +177,6 @@ impl DatabaseServer {
         "127.0.0.1"
     }
 
-    /// Its port.
     pub fn port(&self) -> u16 {
         self.port
     }
