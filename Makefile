@@ -26,7 +26,7 @@ node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-fund --no-audit
 
 # The whole workspace each time, or cargo would compile the AWS SDK again with other features.
-programs: ## Build what the demo runs (the first time about 15 minutes on two cores, most of it the AWS SDK)
+programs: ## Build what the demo runs (the first time 19 minutes of CPU time, most of it the AWS SDK)
 	cargo build --locked --workspace --bins
 
 build: ## Build everything, tests included

@@ -9,6 +9,7 @@ use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
 const LINE_EVERY: Duration = Duration::from_mins(1);
+const FINISHED: &str = "finished";
 const BAR_EVERY: Duration = Duration::from_millis(200);
 
 /// The counters of a run. Cheap to share.
@@ -66,7 +67,7 @@ impl Reporter {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        log(&self.counters, self.started, "finished");
+        log(&self.counters, self.started, FINISHED);
     }
 }
 
@@ -91,7 +92,8 @@ fn log(counters: &Counters, started: Instant, what: &str) {
     let read = counters.reading.bytes_read();
     let elapsed = started.elapsed();
     let rate = bytes_per_second(read, elapsed);
-    let left = seconds_left(read, counters.reading.total_bytes(), rate);
+    // The total is an estimate: what is finished has nothing left.
+    let left = seconds_left(read, counters.reading.total_bytes(), rate).filter(|_| what != FINISHED);
     tracing::info!(
         bytes_read = read,
         bytes_total = counters.reading.total_bytes(),

@@ -1,4 +1,4 @@
-//! Files of an export, each by one ranged read of the archive.
+//! Files of an export, each by its own range of the archive.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ use crate::files::{chosen, open_index};
 
 /// Restore files or folders of an export into a directory.
 ///
-/// Each file is one ranged read of the archive, and its hash is compared with the index. Nothing that is there is
-/// overwritten.
+/// Each file is read by its own range of the archive, a large one by several at once, and its hash is compared with the
+/// index. Nothing that is there is overwritten.
 #[derive(Debug, Args)]
 pub(crate) struct Extract {
     /// The export's manifest: s3://bucket/data/…/manifest.json or file:///…/manifest.json.

@@ -6,11 +6,11 @@ use crate::program::workspace;
 
 /// Fills a PostgreSQL server, as its superuser: RDS's roles and a user `master` whose password is `:'password'` (a
 /// variable of psql), and from `set role master;` on databases with all that is odd.
-pub const POSTGRES: &str = include_str!("../../../batch-worker/tests/server/postgres.sql");
+pub const POSTGRES: &str = include_str!("../sql/postgres.sql");
 
 /// Fills a MariaDB server, as its superuser: RDS's users and a user `master` whose password replaces `:password`, and
 /// from `create database shop` on databases with all that is odd.
-pub const MARIADB: &str = include_str!("../../../batch-worker/tests/server/mariadb.sql");
+pub const MARIADB: &str = include_str!("../sql/mariadb.sql");
 
 /// The commands below a heading (`### …`) of `docs/databases.md`: what a person restores an export by.
 pub fn documented(heading: &str) -> Result<String> {
