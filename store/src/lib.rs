@@ -1,4 +1,4 @@
-//! Where exports lie: a bucket, or a directory laid out like one. Read in [`read`], written in [`write`].
+//! Where exports lie: a bucket, or a directory laid out like one. Read in [`read`], written in [`mod@write`].
 //!
 //! Both are the same to whoever uses them: an object appears whole or not at all, a manifest is never replaced, a range
 //! is exact, and a bucket of somebody else is refused. `tests/it/contract.rs` holds both to it.

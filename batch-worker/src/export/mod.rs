@@ -1,4 +1,4 @@
-//! The frame of every export, whatever is exported: read [`export`] first.
+//! The frame of every export, whatever is exported: read `frame` first.
 //!
 //! Memory, of 512 MiB in all: parts of the upload 192 ([`PARTS_MEMORY_BYTES`](store::write::PARTS_MEMORY_BYTES)),
 //! read-ahead 32 (at most 128, a setting), members that are compressed 64, the pipe between the two worlds 8 and one
