@@ -150,14 +150,23 @@ impl Bucket {
         })
     }
 
-    /// What S3 says of the object at `key`, where there is one.
+    /// Whether there is an object at `key`. Its checksum is not asked for, which would take the right to decrypt it.
+    pub async fn has(&self, key: &str) -> Result<bool> {
+        Ok(self.head(key, None).await?.is_some())
+    }
+
+    /// What S3 says of the object at `key`, its checksum included, where there is one.
     pub async fn look(&self, key: &str) -> Result<Option<Held>> {
+        self.head(key, Some(ChecksumMode::Enabled)).await
+    }
+
+    async fn head(&self, key: &str, checksum: Option<ChecksumMode>) -> Result<Option<Held>> {
         let answer = self
             .client
             .head_object()
             .bucket(self.name())
             .key(key)
-            .checksum_mode(ChecksumMode::Enabled)
+            .set_checksum_mode(checksum)
             .set_expected_bucket_owner(self.owner())
             .send()
             .await;

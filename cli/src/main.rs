@@ -29,7 +29,7 @@ Examples:
     backup-export list s3://my-exports
   What is in an export:
     backup-export files s3://my-exports/data/ebs/…/manifest.json etc/
-  One file of it, by one ranged read:
+  One file of it, by its range of the archive alone:
     backup-export extract s3://my-exports/data/ebs/…/manifest.json etc/passwd --to restored
 
 A bucket that was copied to a disk is read as file:///path. Credentials and Region come from the usual places of the AWS CLI.";

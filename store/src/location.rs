@@ -47,7 +47,8 @@ impl Folder {
             .rsplit_once('/')
             .filter(|(_, name)| !name.is_empty())
             .ok_or_else(|| invalid("it names a folder, and an object is needed"))?;
-        Ok((format!("{folder}/").parse()?, name.to_owned()))
+        let folder = format!("{folder}/").parse().map_err(|error: InvalidLocation| invalid(&error.why))?;
+        Ok((folder, name.to_owned()))
     }
 }
 

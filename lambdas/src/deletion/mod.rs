@@ -177,7 +177,7 @@ async fn check(bucket: &Bucket, plan: &Plan) -> Result<(), Error> {
     }
     for unit in &plan.units {
         let key = unit.manifest_key();
-        if bucket.look(&key).await?.is_none() {
+        if !bucket.has(&key).await? {
             return refuse(Kind::VerificationFailed, format!("the manifest {key} is not there, so it is not deleted"));
         }
     }

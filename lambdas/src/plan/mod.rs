@@ -88,7 +88,7 @@ impl Planner {
     }
 
     async fn unless_finished(&self, plan: Box<Plan>) -> Result<Decision, Error> {
-        if self.bucket.look(&plan.catalog_key).await?.is_none() {
+        if !self.bucket.has(&plan.catalog_key).await? {
             return Ok(Decision::Export(plan));
         }
         claim::release(&self.bucket, &plan.claim_key, &plan.execution).await?;

@@ -72,9 +72,9 @@ pub(super) async fn remove(cleaner: &Cleaner, settings: &ReaperSettings, sweep: 
     sweep.errors.extend(results.into_iter().filter_map(Result::err));
     let bucket = Bucket::new(&cleaner.s3, &settings.bucket, Some(&settings.bucket_owner));
     for (export, things) in found.things {
-        match bucket.look(&claim_key(&export)).await {
-            Ok(Some(_)) => {}
-            Ok(None) => {
+        match bucket.has(&claim_key(&export)).await {
+            Ok(true) => {}
+            Ok(false) => {
                 for thing in &things {
                     remove_one(cleaner, thing, &mut sweep.orphans).await;
                 }
