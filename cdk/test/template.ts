@@ -51,3 +51,13 @@ export function template(context: Readonly<Record<string, unknown>> = {}): Templ
 export function resources(from: Template): Readonly<Record<string, Resource>> {
   return (from.toJSON() as { readonly Resources: Readonly<Record<string, Resource>> }).Resources;
 }
+
+/** The environment of a function, with these settings. */
+export function environmentOf(context: Record<string, unknown>, binary: string): Record<string, unknown> {
+  const found = Object.values(resources(template(context))).find(
+    (resource) =>
+      resource.Type === "AWS::Lambda::Function" &&
+      String(resource.Metadata?.["aws:cdk:path"]).endsWith(`/Functions/${binary}/Resource`),
+  );
+  return (found?.Properties?.Environment as { readonly Variables: Record<string, unknown> }).Variables;
+}
