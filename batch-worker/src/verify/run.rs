@@ -89,64 +89,87 @@ async fn verify(config: &VerifyConfig, store: &Store, children: &Children, stop:
         .reading
         .add_total_bytes(manifest.artifacts.iter().map(|artifact| artifact.bytes).sum::<u64>() + native_bytes);
     let reporter = Reporter::start(Arc::clone(&counters));
-    let mut report = Report {
-        manifest: location.clone(),
-        mode: match config.mode {
-            Mode::Readback => "readback",
-            Mode::Checksum => "checksum",
-        },
-        verified: true,
-        artifacts: manifest.artifacts.len(),
-        objects: 0,
-        bytes: 0,
-        uncompressed_bytes: 0,
-        entries: 0,
-        rows: 0,
-        duration_ms: 0,
-    };
-    if config.mode == Mode::Readback {
-        dump::require_tools(&manifest, children).await?;
-    }
-    let mut differences = Vec::new();
-    if let Some(table) = partition_table(&manifest) {
-        collect(small(store, table, config.mode, stop).await, &mut differences)?;
-    }
-    for artifact in &manifest.artifacts {
-        let checked = match config.mode {
-            Mode::Checksum => checksums(store, artifact, stop).await,
-            Mode::Readback => readback(store, artifact, config.threads, children, stop, &counters).await,
+    let compared = Comparison { config, store, prefix, manifest: &manifest, children, stop, counters: &counters };
+    let compared = compared.run(location).await;
+    reporter.finish();
+    compared
+        .map(|report| Report { duration_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX), ..report })
+}
+
+/// A manifest that is believed, and what is compared with it.
+struct Comparison<'a> {
+    config: &'a VerifyConfig,
+    store: &'a Store,
+    /// Where the manifest is, within the store.
+    prefix: &'a str,
+    manifest: &'a Manifest,
+    children: &'a Children,
+    stop: &'a CancellationToken,
+    counters: &'a Arc<Counters>,
+}
+
+impl Comparison<'_> {
+    /// Looks at or reads every object, and tells all differences at the end.
+    async fn run(&self, location: String) -> Result<Report> {
+        let Self { config, store, prefix, manifest, children, stop, counters } = *self;
+        let mut report = Report {
+            manifest: location,
+            mode: match config.mode {
+                Mode::Readback => "readback",
+                Mode::Checksum => "checksum",
+            },
+            verified: true,
+            artifacts: manifest.artifacts.len(),
+            objects: 0,
+            bytes: 0,
+            uncompressed_bytes: 0,
+            entries: 0,
+            rows: 0,
+            duration_ms: 0,
         };
-        if let Some(checked) = collect(checked, &mut differences)? {
-            report.bytes += checked.bytes;
-            report.uncompressed_bytes += checked.uncompressed_bytes;
-            report.entries += checked.entries;
-            report.rows += checked.rows;
+        if config.mode == Mode::Readback {
+            dump::require_tools(manifest, children).await?;
         }
-    }
-    if let Some(native) = &manifest.native {
-        let listing = collect(small(store, &native.listing, Mode::Readback, stop).await, &mut differences)?.flatten();
-        if let Some(mut listing) = listing {
-            let mut content = Vec::new();
-            let read = listing.read_to_end(&mut content);
-            read.map_err(|error| Error::internal("read the list of objects", error))?;
-            let what = NativeExport { store, native, folder: prefix, mode: config.mode };
-            let verified = what.verify(&content, stop, &counters, &mut differences).await;
-            if let Some(verified) = collect(verified, &mut differences)? {
-                report.objects = verified.objects;
-                report.bytes += verified.bytes;
-                report.rows += verified.items;
+        let mut differences = Vec::new();
+        if let Some(table) = partition_table(manifest) {
+            collect(small(store, table, config.mode, stop).await, &mut differences)?;
+        }
+        for artifact in &manifest.artifacts {
+            let checked = match config.mode {
+                Mode::Checksum => checksums(store, artifact, stop).await,
+                Mode::Readback => readback(store, artifact, config.threads, children, stop, counters).await,
+            };
+            if let Some(checked) = collect(checked, &mut differences)? {
+                report.bytes += checked.bytes;
+                report.uncompressed_bytes += checked.uncompressed_bytes;
+                report.entries += checked.entries;
+                report.rows += checked.rows;
             }
         }
-    }
-    reporter.finish();
-    if !differences.is_empty() {
-        return Err(Error::new(
+        if let Some(native) = &manifest.native {
+            let listing =
+                collect(small(store, &native.listing, Mode::Readback, stop).await, &mut differences)?.flatten();
+            if let Some(mut listing) = listing {
+                let mut content = Vec::new();
+                let read = listing.read_to_end(&mut content);
+                read.map_err(|error| Error::internal("read the list of objects", error))?;
+                let what = NativeExport { store, native, folder: prefix, mode: config.mode };
+                let verified = what.verify(&content, stop, counters, &mut differences).await;
+                if let Some(verified) = collect(verified, &mut differences)? {
+                    report.objects = verified.objects;
+                    report.bytes += verified.bytes;
+                    report.rows += verified.items;
+                }
+            }
+        }
+        if differences.is_empty() {
+            return Ok(report);
+        }
+        Err(Error::new(
             Kind::VerificationFailed,
-            format!("what is stored differs from {location}: {}", differences.join("; ")),
-        ));
+            format!("what is stored differs from {}: {}", report.manifest, differences.join("; ")),
+        ))
     }
-    report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(report)
 }
 
 async fn open(config: &VerifyConfig) -> Store {
