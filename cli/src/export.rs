@@ -1,7 +1,6 @@
 //! An export that is looked into: its manifest, and where its keys have a meaning.
 
 use anyhow::{Context as _, Result, bail};
-use aws::Bucket;
 use aws::config::Patience;
 use domain::manifest::Manifest;
 use store::{Folder, Store};
@@ -36,24 +35,13 @@ impl std::str::FromStr for ManifestUrl {
     }
 }
 
-/// The bucket or directory in which a folder is.
-pub(crate) async fn open_store(folder: &Folder) -> Store {
-    match folder {
-        Folder::S3 { bucket, .. } => {
-            let client = aws::config::s3(&aws::config::load(Patience::Person).await);
-            Store::Bucket(Bucket::new(&client, bucket, None))
-        }
-        Folder::Directory(path) => Store::Directory(path.clone()),
-    }
-}
-
 impl Export {
     /// Opens the export whose manifest is at `url`.
     pub(crate) async fn open(url: &ManifestUrl) -> Result<Self> {
         if matches!(url.folder, Folder::S3 { .. }) && url.name != domain::key::MANIFEST {
             bail!("{url} is not a manifest: its key ends in {}", domain::key::MANIFEST);
         }
-        let store = open_store(&url.folder).await;
+        let store = Store::open(&url.folder, None, Patience::Person).await;
         let content = store.get(&format!("{}{}", url.folder.prefix(), url.name)).await?;
         let (store, prefix) = store.copied_bucket(&content).unwrap_or_else(|| (store, url.folder.prefix().to_owned()));
         let manifest = Manifest::parse(&content, &prefix).with_context(|| format!("read the manifest {url}"))?;

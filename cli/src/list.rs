@@ -1,12 +1,11 @@
 //! What has been exported, from the catalog.
 
 use anyhow::{Context as _, Result};
+use aws::config::Patience;
 use clap::Args;
 use domain::conclusion::CatalogRow;
 use store::read::Listed;
 use store::{Folder, Store};
-
-use crate::export::open_store;
 
 /// List finished exports, oldest backup first.
 #[derive(Debug, Args)]
@@ -23,7 +22,7 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) async fn run(self) -> Result<()> {
-        let store = open_store(&self.bucket).await;
+        let store = Store::open(&self.bucket, None, Patience::Person).await;
         let mut rows = Vec::new();
         for Listed { key, .. } in store.list("catalog/exports/").await? {
             let row: CatalogRow =

@@ -3,11 +3,9 @@
 use std::io::Read as _;
 use std::sync::Arc;
 
-use aws::Bucket;
 use aws::config::Patience;
 use domain::failure::{Error, Kind, Result};
 use domain::manifest::Manifest;
-use store::Folder;
 use store::read::Store;
 use store::write::S3Sink;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +48,7 @@ pub struct Report {
 
 /// Verifies the export of a manifest.
 pub async fn run(config: &VerifyConfig, stop: &CancellationToken) -> Result<Report> {
-    let store = open(config).await;
+    let store = Store::open(&config.folder, config.bucket_owner.as_ref(), Patience::Worker).await;
     let children = Children::default();
     let result = tokio::select! {
         biased;
@@ -169,16 +167,6 @@ impl Comparison<'_> {
             Kind::VerificationFailed,
             format!("what is stored differs from {}: {}", report.manifest, differences.join("; ")),
         ))
-    }
-}
-
-async fn open(config: &VerifyConfig) -> Store {
-    match &config.folder {
-        Folder::S3 { bucket, .. } => {
-            let client = aws::config::s3(&aws::config::load(Patience::Worker).await);
-            Store::Bucket(Bucket::new(&client, bucket, config.bucket_owner.as_ref()))
-        }
-        Folder::Directory(root) => Store::Directory(root.clone()),
     }
 }
 

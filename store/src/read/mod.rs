@@ -9,13 +9,16 @@ use std::path::{Path, PathBuf};
 
 use archive::{Sha256, Sha256Stream};
 use aws::bucket::Bucket;
+use aws::config::Patience;
 use bytes::Bytes;
 use domain::failure::{Error, Kind, Result};
+use domain::id::AccountId;
 use domain::manifest::Manifest;
 use tokio_util::sync::CancellationToken;
 
 pub use self::download::Breakage;
 use self::download::Source;
+use crate::location::Folder;
 pub use aws::bucket::{Held, Listed};
 
 const COPY_BYTES: usize = 256 << 10;
@@ -29,6 +32,17 @@ pub enum Store {
 }
 
 impl Store {
+    /// What holds a folder: its bucket, which must belong to `owner` where that is given, or the directory itself.
+    pub async fn open(folder: &Folder, owner: Option<&AccountId>, patience: Patience) -> Self {
+        match folder {
+            Folder::S3 { bucket, .. } => {
+                let client = aws::config::s3(&aws::config::load(patience).await);
+                Self::Bucket(Bucket::new(&client, bucket, owner))
+            }
+            Folder::Directory(root) => Self::Directory(root.clone()),
+        }
+    }
+
     /// The root of the copied bucket in which a manifest lies, and the manifest's prefix there: `None` in a bucket, and
     /// where its keys begin in its own folder.
     pub fn copied_bucket(&self, manifest: &[u8]) -> Option<(Self, String)> {
